@@ -1,0 +1,188 @@
+"""Orbits of the map at many parameter points at once, on the compiled kernels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mfattn.meanfield.classes import FIELDS
+from mfattn.meanfield.model import Array, Context, Orbit, check_parameters
+from mfattn.meanfield.weights import Weights
+
+if TYPE_CHECKING:
+    from mfattn.meanfield._kernel import Tables, Window
+
+UNROLLED_FEATURES = 3
+"""Up to this many features the kernel is compiled for their number; beyond, one kernel serves all."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Packing:
+    """Where each point travels: points of equal position and filling share packs, the last lane padding them."""
+
+    pack: NDArray[np.int64]  # (points,)
+    lane: NDArray[np.int64]  # (points,)
+    point: NDArray[np.int64]  # (packs, LANES)
+
+    @classmethod
+    def of(cls, starts: Sequence[Context], lanes: int) -> "_Packing":
+        groups: dict[tuple[int, int], list[int]] = {}
+        for index, start in enumerate(starts):
+            groups.setdefault((start.position, len(start.attention)), []).append(index)
+        rows = [group[i : i + lanes] for group in groups.values() for i in range(0, len(group), lanes)]
+        pack, lane = np.empty(len(starts), dtype=np.int64), np.empty(len(starts), dtype=np.int64)
+        for number, row in enumerate(rows):
+            pack[row], lane[row] = number, np.arange(len(row))
+        return cls(pack, lane, np.array([row + row[-1:] * (lanes - len(row)) for row in rows]))
+
+    def unpack(self, array: NDArray) -> NDArray:
+        """(packs, ..., LANES) to (points, ...)."""
+        return np.moveaxis(array, -1, 1)[self.pack, self.lane]
+
+
+class Orbits:
+    """Orbits at a batch of parameter points, advanced together and as far as one likes.
+
+    A point's orbit does not depend on its neighbours in the batch, on how the steps are cut into calls, or on the
+    processor: the bits are the same.
+
+    Parameters
+    ----------
+    weights : Weights
+        Shared by all points.
+    beta, gamma, epsilon : float or (points,) array
+        Parameters of `Model`, broadcast against each other and the starts.
+    starts : Context or sequence of Context
+        One for all points, or one a point.
+    output_scale : float
+        Factor of beta.
+
+    Raises
+    ------
+    ValueError
+        For parameters that `Model` refuses, contexts that do not fit the weights, or lengths that do not broadcast.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mfattn.meanfield import Context, Orbits, segmented_weights
+    >>> weights = segmented_weights(3, 2, template=99, segments=3, seed=1, rng="legacy")
+    >>> start = Context(np.full((4, 3), 0.1), position=3)
+    >>> orbits = Orbits(weights, beta=[0.5, 1.27], gamma=220, epsilon=0.02, starts=start)
+    >>> orbits.advance(1000)
+    >>> orbits.record(10).attention.shape
+    (2, 10, 3)
+    """
+
+    def __init__(
+        self,
+        weights: Weights,
+        *,
+        beta: ArrayLike,
+        gamma: ArrayLike,
+        epsilon: ArrayLike,
+        starts: Context | Sequence[Context],
+        output_scale: float = 1.0,
+    ) -> None:
+        check_parameters(weights, beta, gamma, epsilon, output_scale)
+        several = [starts] if isinstance(starts, Context) else list(starts)
+        for start in several:
+            start.check(weights)
+        lists = (np.asarray(p, dtype=np.float64) for p in (beta, gamma, epsilon))
+        *parameters, index = np.broadcast_arrays(*lists, np.arange(len(several)))
+        if index.ndim != 1 or index.size == 0:
+            raise ValueError(f"parameters must be numbers or one-dimensional and not empty, found shape {index.shape}")
+        self.weights = weights
+        self.beta, self.gamma, self.epsilon = parameters
+        self.output_scale = output_scale
+        starts = [several[i] for i in index]
+        # Numba takes a third of a second to import, and much of the package works without it.
+        from mfattn.meanfield import _kernel
+
+        self._kernel = _kernel
+        self._packing = _Packing.of(starts, _kernel.LANES)
+        self._tables = self._make_tables()
+        self._window = self._make_window(starts)
+
+    def __len__(self) -> int:
+        return len(self.beta)
+
+    def _make_tables(self) -> "Tables":
+        features: tuple[int, ...] | int = self.weights.features
+        if self.weights.features <= UNROLLED_FEATURES:
+            features = (0,) * self.weights.features
+        classes = self.weights.classes
+        table = np.ascontiguousarray(self.weights.position_fields)
+        return self._kernel.Tables(features, classes.signs, classes.couplings, table)
+
+    def _make_window(self, starts: Sequence[Context]) -> "Window":
+        first, length = self._packing.point[:, 0], self.weights.context_length
+        position = np.array([starts[point].position for point in first], dtype=np.int64)
+        filled = np.array([len(starts[point].attention) for point in first], dtype=np.int64)
+        attention = np.zeros((len(first), length, self.weights.features, self._kernel.LANES))
+        for pack, row in enumerate(self._packing.point):
+            slots = (position[pack] - np.arange(filled[pack])) % length
+            attention[pack, slots] = np.stack([starts[point].attention for point in row], axis=-1)
+        beta, gamma = self.output_scale * self.beta, self.weights.logit_scale * self.gamma
+        parameters = np.stack([beta, gamma, 1.0 - self.epsilon, self.epsilon])[:, self._packing.point]
+        return self._kernel.Window(attention, position, filled, np.ascontiguousarray(parameters.swapaxes(0, 1)))
+
+    def contexts(self) -> list[Context]:
+        """Present context of every point; an `Orbits` started from them continues with the same bits."""
+        contexts = []
+        for pack, lane in zip(self._packing.pack, self._packing.lane, strict=True):
+            position = int(self._window.position[pack])
+            slots = (position - np.arange(self._window.filled[pack])) % self.weights.context_length
+            contexts.append(Context(self._window.attention[pack, slots, :, lane], position))
+        return contexts
+
+    def advance(self, steps: int) -> None:
+        """Advance every point by STEPS steps, keeping nothing."""
+        self._kernel.advance(self._tables, self._window, check_steps(steps))
+
+    def record(self, steps: int) -> Orbit:
+        """Advance every point by STEPS steps and keep every observable: arrays (points, steps, M)."""
+        shape = (len(self._window.position), check_steps(steps), 5, self.weights.features, self._kernel.LANES)
+        records = np.empty(shape)
+        position = self._window.position[self._packing.pack]
+        self._kernel.record_orbits(self._tables, self._window, records)
+        attention, semantic, value, query, key = np.moveaxis(self._packing.unpack(records), 2, 0)
+        positions = (position[:, np.newaxis] + np.arange(steps)) % self.weights.context_length
+        output_position = self.weights.position_fields[FIELDS.index("output")][positions]
+        output = semantic + self.epsilon[:, np.newaxis, np.newaxis] * output_position
+        return Orbit(attention, output, semantic, value, query, key)
+
+
+def check_steps(steps: int) -> int:
+    """STEPS itself, or ValueError where it is negative."""
+    if steps < 0:
+        raise ValueError(f"steps must be at least 0, found {steps}")
+    return steps
+
+
+def orbit(model_weights: Weights, start: Context, steps: int, *, transient: int = 0, **parameters: float) -> Orbit:
+    """Orbit at one parameter point, after a transient that is not recorded.
+
+    Parameters
+    ----------
+    model_weights : Weights
+    start : Context
+    steps : int
+        Recorded steps.
+    transient : int
+        Steps before them.
+    **parameters
+        beta, gamma, epsilon and, if not 1, output_scale, as for `Model`.
+
+    Returns
+    -------
+    Orbit
+        Arrays (steps, M).
+    """
+    orbits = Orbits(model_weights, starts=start, **parameters)  # type: ignore[arg-type]
+    orbits.advance(transient)
+    recorded: Array
+    batch = orbits.record(steps)
+    return Orbit(**{name: recorded[0] for name, recorded in vars(batch).items()})
