@@ -23,8 +23,11 @@ from numba.extending import intrinsic, models, overload, register_model
 LANES = 16
 """Points that a pack holds: two vectors of the widest registers, so that their latencies overlap."""
 
-CHUNK = 128
-"""Recorded steps between two reductions: the chunk of a pack stays in the second-level cache."""
+CHUNK, COUNTED = 32, 512
+"""Recorded steps that are binned, and that are counted, together: the former stay in the first-level cache."""
+
+GROUP = 4
+"""Lanes whose counters are raised together."""
 
 inlined = njit(forceinline=True, error_model="numpy")
 compiled = njit(cache=True, nogil=True, error_model="numpy")
@@ -140,10 +143,10 @@ def power_of_two(builder, shifted):
     return builder.bitcast(builder.add(bits, _words(1023 << 52)), _DOUBLES)
 
 
-def _row_pointer(context, builder, array_type, array, row, element=_DOUBLES):
+def _row_pointer(context, builder, array_type, array, row, vector=_DOUBLES):
     data = context.make_array(array_type)(context, builder, array).data
     start = builder.gep(data, [builder.mul(row, ir.Constant(row.type, LANES))])
-    return builder.bitcast(start, element.as_pointer())
+    return builder.bitcast(start, vector.as_pointer())
 
 
 @intrinsic
@@ -169,29 +172,61 @@ def store(typing_context, array, row, vector):
 
 
 @intrinsic
-def store_whole_numbers(typing_context, array, row, vector):
-    """Write VECTOR, which holds whole numbers, to row ROW of an int32 array."""
+def store_indices(typing_context, indices, row, vector, stride):
+    """Write to row ROW of an int32 array the whole numbers of VECTOR, that of lane n raised by n * STRIDE."""
 
     def codegen(context, builder, signature, arguments):
-        array, row, vector = arguments
+        indices, row, vector, stride = arguments
         numbers = ir.VectorType(ir.IntType(32), LANES)
-        pointer = _row_pointer(context, builder, signature.args[0], array, row, numbers)
-        builder.store(builder.fptosi(vector, numbers), pointer, align=4)
+        pointer = _row_pointer(context, builder, signature.args[0], indices, row, numbers)
+        offsets = ir.Constant(numbers, ir.Undefined)
+        for lane in range(LANES):
+            offset = builder.mul(builder.trunc(stride, ir.IntType(32)), ir.Constant(ir.IntType(32), lane))
+            offsets = builder.insert_element(offsets, offset, ir.Constant(ir.IntType(32), lane))
+        builder.store(builder.add(builder.fptosi(vector, numbers), offsets), pointer, align=4)
         return context.get_dummy_value()
 
-    return types.none(array, types.intp, lanes), codegen
+    return types.none(indices, types.intp, lanes, types.intp), codegen
 
 
 @intrinsic
-def lanes_below(typing_context, vector, bound):
-    """Bit mask of the lanes whose value is less than BOUND."""
+def count(typing_context, counts, start, indices, at):
+    """counts[START + indices[AT]] += 1, both arrays read flat."""
 
     def codegen(context, builder, signature, arguments):
-        vectors = [_as_lanes(builder, *pair) for pair in zip(signature.args, arguments, strict=True)]
-        mask = builder.bitcast(builder.fcmp_ordered("<", *vectors), ir.IntType(LANES))
-        return builder.zext(mask, ir.IntType(64))
+        counts, start, indices, at = arguments
+        data = context.make_array(signature.args[2])(context, builder, indices).data
+        index = builder.sext(builder.load(builder.gep(data, [at])), start.type)
+        data = context.make_array(signature.args[0])(context, builder, counts).data
+        counter = builder.gep(builder.gep(data, [start]), [index])
+        builder.store(builder.add(builder.load(counter), ir.Constant(counter.type.pointee, 1)), counter)
+        return context.get_dummy_value()
 
-    return types.int64(lanes, types.float64), codegen
+    return types.none(counts, types.intp, indices, types.intp), codegen
+
+
+@intrinsic
+def store_lanes_below(typing_context, masks, row, vector, bound):
+    """Write to masks[ROW] the bits of the lanes whose value is less than BOUND."""
+
+    def codegen(context, builder, signature, arguments):
+        masks, row, vector, bound = arguments
+        below = builder.fcmp_ordered("<", vector, _as_lanes(builder, types.float64, bound))
+        pointer = builder.gep(context.make_array(signature.args[0])(context, builder, masks).data, [row])
+        builder.store(builder.bitcast(below, ir.IntType(LANES)), pointer)
+        return context.get_dummy_value()
+
+    return types.none(masks, types.intp, lanes, types.float64), codegen
+
+
+@intrinsic
+def trailing_zeros(typing_context, mask):
+    """Index of the lowest set bit of a MASK that is not 0."""
+
+    def codegen(context, builder, signature, arguments):
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), codegen
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -252,8 +287,8 @@ class Tables(NamedTuple):
 
     features: tuple[int, ...] | int
     signs: np.ndarray  # (J, M)
-    couplings: np.ndarray  # (4, J, M)
-    position_fields: np.ndarray  # (4, L, M)
+    couplings: np.ndarray  # (M, J, 4)
+    position_fields: np.ndarray  # (L, M, 4)
 
 
 class Window(NamedTuple):
@@ -269,7 +304,7 @@ class Scratch(NamedTuple):
     """Working memory of one pack."""
 
     tanh: np.ndarray  # (J, LANES)
-    fields: np.ndarray  # (4, M, LANES) of the newest token; the output field's row is its semantic part
+    query: np.ndarray  # (M, LANES) of the newest token
     values: np.ndarray  # (L, M, LANES)
     keys: np.ndarray  # (L, M, LANES)
     logits: np.ndarray  # (L, LANES)
@@ -290,10 +325,10 @@ def _number(features):
 
 @inlined
 def _new_scratch(tables):
-    features, classes, context = number(tables.features), tables.signs.shape[0], tables.position_fields.shape[1]
+    features, classes, context = number(tables.features), tables.signs.shape[0], tables.position_fields.shape[0]
     return Scratch(
         np.empty((classes, LANES)),
-        np.empty((4, features, LANES)),
+        np.empty((features, LANES)),
         np.empty((context, features, LANES)),
         np.empty((context, features, LANES)),
         np.empty((context, LANES)),
@@ -301,33 +336,38 @@ def _new_scratch(tables):
 
 
 @inlined
-def _semantic_field(tables, parameters, tanh, field, feature):
-    """(1 - epsilon) Sum_j G_{j,a} tanh_j."""
-    total = tables.couplings[field, 0, feature] * load(tanh, 0)
+def _semantic_output(tables, parameters, tanh, feature):
+    """(1 - epsilon) Sum_j G^o_{j,a} tanh_j."""
+    total = tables.couplings[feature, 0, OUTPUT] * load(tanh, 0)
     for j in range(1, tables.signs.shape[0]):
-        total = fma(tables.couplings[field, j, feature], load(tanh, j), total)
+        total = fma(tables.couplings[feature, j, OUTPUT], load(tanh, j), total)
     return load(parameters, SEMANTIC_SHARE) * total
 
 
 @inlined
 def _compute_fields(tables, parameters, attention, position, scratch):
     """Value, query and key fields of the token at POSITION; its value and key enter the ring."""
-    features = number(tables.features)
+    features, classes = number(tables.features), tables.signs.shape[0]
     newest = position * features
     beta = load(parameters, BETA)
-    for j in range(tables.signs.shape[0]):
+    for j in range(classes):
         overlap = tables.signs[j, 0] * load(attention, newest)
         for b in range(1, features):
             overlap = fma(tables.signs[j, b], load(attention, newest + b), overlap)
         store(scratch.tanh, j, hyperbolic_tangent(beta * overlap))
-    share = load(parameters, POSITION_SHARE)
-    for field in range(VALUE, KEY + 1):
-        for a in range(features):
-            semantic = _semantic_field(tables, parameters, scratch.tanh, field, a)
-            store(scratch.fields, field * features + a, fma(share, tables.position_fields[field, position, a], semantic))
+    semantic_share, share = load(parameters, SEMANTIC_SHARE), load(parameters, POSITION_SHARE)
     for a in range(features):
-        store(scratch.values, newest + a, load(scratch.fields, VALUE * features + a))
-        store(scratch.keys, newest + a, load(scratch.fields, KEY * features + a))
+        coupling, code = tables.couplings[a], tables.position_fields[position, a]
+        tanh = load(scratch.tanh, 0)
+        value, query, key = coupling[0, VALUE] * tanh, coupling[0, QUERY] * tanh, coupling[0, KEY] * tanh
+        for j in range(1, classes):
+            tanh = load(scratch.tanh, j)
+            value = fma(coupling[j, VALUE], tanh, value)
+            query = fma(coupling[j, QUERY], tanh, query)
+            key = fma(coupling[j, KEY], tanh, key)
+        store(scratch.query, a, fma(share, code[QUERY], semantic_share * query))
+        store(scratch.values, newest + a, fma(share, code[VALUE], semantic_share * value))
+        store(scratch.keys, newest + a, fma(share, code[KEY], semantic_share * key))
 
 
 @inlined
@@ -337,10 +377,9 @@ def _attend(tables, parameters, filled, scratch, attention, produced):
     scale = load(parameters, LOGIT_SCALE)
     top = everywhere(-np.inf)
     for d in range(filled):
-        overlap = load(scratch.fields, QUERY * features) * load(scratch.keys, d * features)
+        overlap = load(scratch.query, 0) * load(scratch.keys, d * features)
         for a in range(1, features):
-            query, key = load(scratch.fields, QUERY * features + a), load(scratch.keys, d * features + a)
-            overlap = fma(query, key, overlap)
+            overlap = fma(load(scratch.query, a), load(scratch.keys, d * features + a), overlap)
         logit = scale * overlap
         store(scratch.logits, d, logit)
         top = larger(top, logit)
@@ -362,7 +401,7 @@ def _attend(tables, parameters, filled, scratch, attention, produced):
 @inlined
 def _open_pack(tables, window, pack, scratch):
     """Values and keys of all tokens but the newest, from the attention vectors of the window."""
-    context = tables.position_fields.shape[1]
+    context = tables.position_fields.shape[0]
     for age in range(1, window.filled[pack]):
         position = (window.position[pack] - age) % context
         _compute_fields(tables, window.parameters[pack], window.attention[pack], position, scratch)
@@ -371,7 +410,7 @@ def _open_pack(tables, window, pack, scratch):
 @inlined
 def _step(tables, window, pack, scratch):
     """One step of a pack, on the rings that `_open_pack` filled."""
-    context = tables.position_fields.shape[1]
+    context = tables.position_fields.shape[0]
     position, filled = window.position[pack], window.filled[pack]
     parameters, attention = window.parameters[pack], window.attention[pack]
     _compute_fields(tables, parameters, attention, position, scratch)
@@ -392,27 +431,33 @@ def advance(tables, window, steps):
 
 
 @inlined
-def _recorded_step(tables, window, pack, scratch, record):
-    """One step whose row of the record is A', the semantic output field, and the value, query and key fields."""
+def _observed_step(tables, window, pack, scratch, record):
+    """One step; A' and the semantic output field of the newest token before it go to rows 0 and 1 of the record."""
     features = number(tables.features)
     _step(tables, window, pack, scratch)
     produced = window.position[pack] * features
     for a in range(features):
         store(record, a, load(window.attention[pack], produced + a))
-        semantic = _semantic_field(tables, window.parameters[pack], scratch.tanh, OUTPUT, a)
-        store(record, features + a, semantic)
-    for row in range(VALUE * features, 4 * features):
-        store(record, features + row, load(scratch.fields, row))
+        store(record, features + a, _semantic_output(tables, window.parameters[pack], scratch.tanh, a))
 
 
 @compiled
 def record_orbits(tables, window, records):
-    """Advance every pack and write every step to RECORDS (packs, steps, 5, M, LANES)."""
+    """Advance every pack and write A', then the semantic output, value, query and key fields of every step.
+
+    RECORDS has shape (packs, steps, 5, M, LANES).
+    """
+    features = number(tables.features)
     scratch = _new_scratch(tables)
     for pack in range(window.position.size):
         _open_pack(tables, window, pack, scratch)
         for step in range(records.shape[1]):
-            _recorded_step(tables, window, pack, scratch, records[pack, step])
+            record, newest = records[pack, step], window.position[pack] * features
+            _observed_step(tables, window, pack, scratch, record)
+            for a in range(features):
+                store(record, 2 * features + a, load(scratch.values, newest + a))
+                store(record, 3 * features + a, load(scratch.query, a))
+                store(record, 4 * features + a, load(scratch.keys, newest + a))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -423,117 +468,132 @@ ORIGIN, SUM, SQUARES, MINIMUM, MAXIMUM = range(5)
 
 
 class Binning(NamedTuple):
-    """Bins of the rasters, half-width of the sections, and the rows of the record that are observed."""
+    """Bins of the rasters, half-width of the sections, and what is observed."""
 
     low: float
     high: float
     bins: int
     width: float
-    rows: np.ndarray  # (families, F), rows of a recorded step
+    rows: np.ndarray  # (O, F) rows of a recorded step: the features of each observable
 
 
 class Sums(NamedTuple):
-    """Accumulators. Bin 0 counts what lies below the range and bin n + 1 what lies above it."""
+    """Accumulators. Of each n + 2 counts the first is of what lies below the range, the last of what lies above it."""
 
-    raster: np.ndarray  # (packs, LANES, families, F, bins + 2) counts
-    section: np.ndarray  # (packs, LANES, families, F * (F - 1), bins + 2) counts
-    moments: np.ndarray  # (packs, 5, families * F, LANES): first value, sum and sum of squares about it, extrema
+    raster: np.ndarray  # (packs, O * F * LANES * (bins + 2)) counts
+    section: np.ndarray  # (packs, O * F * (F - 1) * LANES * (bins + 2)) counts
+    moments: np.ndarray  # (packs, O * F, 5, LANES): first value, sum and sum of squares about it, extrema
     tail: np.ndarray  # (packs, steps kept, M, LANES): attention vectors, a ring over time
 
 
 @inlined
-def _bin_rows(record, binning, bins):
-    """Bin of every observed value of one recorded step: floor((x - low) / (high - low) * n) + 1, clipped."""
+def _bin(value, binning):
+    """floor((x - low) / (high - low) * n), clipped to -1 .. n."""
     extent = binning.high - binning.low
     reciprocal = 1.0 / extent
-    for row in range(binning.rows.size):
-        distance = load(record, binning.rows.flat[row]) - binning.low
-        # A quotient, a remainder and one correction: the bits of the division at a third of its time (Markstein 1990).
-        estimate = distance * reciprocal
-        quotient = fma(fma(estimate, -extent, distance), reciprocal, estimate)
-        index = round_down(quotient * float(binning.bins)) + 1.0
-        store_whole_numbers(bins, row, smaller(larger(index, 0.0), float(binning.bins + 1)))
+    distance = value - binning.low
+    # A quotient, a remainder and one correction: the bits of the division at a third of its time (Markstein 1990).
+    estimate = distance * reciprocal
+    quotient = fma(fma(estimate, -extent, distance), reciprocal, estimate)
+    number = float(binning.bins)
+    return smaller(larger(round_down(quotient * number), -1.0), number)
 
 
 @inlined
-def _lanes_in_section(record, binning, family):
-    """Bit mask of the lanes where any feature of the family lies within the width of zero."""
-    mask = 0
-    for row in binning.rows[family]:
-        mask |= lanes_below(absolute(load(record, row)), binning.width)
-    return mask
+def _reduce_row(records, length, row, start, binning, moments, bins, masks):
+    """Add LENGTH values of a row to its moments; note from step START on their bins and the lanes in the zero plane."""
+    origin, total, squares = load(moments, ORIGIN), load(moments, SUM), load(moments, SQUARES)
+    minimum, maximum = load(moments, MINIMUM), load(moments, MAXIMUM)
+    rows = records.shape[1]
+    for step in range(length):
+        value = load(records, step * rows + row)
+        deviation = value - origin
+        total = total + deviation
+        squares = fma(deviation, deviation, squares)
+        minimum, maximum = smaller(value, minimum), larger(value, maximum)
+        store_indices(bins, start + step, _bin(value, binning), binning.bins + 2)
+        store_lanes_below(masks, start + step, absolute(value), binning.width)
+    store(moments, SUM, total)
+    store(moments, SQUARES, squares)
+    store(moments, MINIMUM, minimum)
+    store(moments, MAXIMUM, maximum)
 
 
 @inlined
-def _count_section(record, binning, bins, family, lane, section):
-    """For each ordered pair (i, j): the bin of feature i where feature j lies within the width of zero."""
-    features = binning.rows.shape[1]
-    for j in range(features):
-        row = binning.rows[family, j]
-        if abs(record[row // record.shape[1], row % record.shape[1], lane]) < binning.width:
+def _count_raster(length, bins, start, raster):
+    """Count LENGTH steps of one row, a few lanes at a time, whose counters then stay in the first-level cache."""
+    for group in range(0, LANES, GROUP):
+        for step in range(length):
+            for lane in range(group, group + GROUP):
+                count(raster, start, bins, step * LANES + lane)
+
+
+@inlined
+def _count_section(masks, j, bins, first_pair, stride, section):
+    """At the noted steps and lanes where feature j is in the zero plane: count the bin of every other feature i."""
+    features = bins.shape[0]
+    words = masks.view(np.int64)
+    for word in range(words.size):
+        if words[word] == 0:
+            continue
+        for step in range(4 * word, 4 * word + 4):
             for i in range(features):
                 if i != j:
-                    pair = i * (features - 1) + (j if j < i else j - 1)
-                    section[lane, family, pair, bins[family * features + i, lane]] += 1
+                    pair = first_pair + i * (features - 1) + (j if j < i else j - 1)
+                    remaining = np.int64(masks[step])
+                    while remaining != 0:
+                        count(section, pair * stride + 1, bins[i], step * LANES + trailing_zeros(remaining))
+                        remaining &= remaining - 1
+            masks[step] = 0
 
 
 @inlined
-def _add_moments(record, binning, moments):
-    for row in range(binning.rows.size):
-        value = load(record, binning.rows.flat[row])
-        size = binning.rows.size
-        deviation = value - load(moments, ORIGIN * size + row)
-        store(moments, SUM * size + row, load(moments, SUM * size + row) + deviation)
-        store(moments, SQUARES * size + row, fma(deviation, deviation, load(moments, SQUARES * size + row)))
-        store(moments, MINIMUM * size + row, smaller(value, load(moments, MINIMUM * size + row)))
-        store(moments, MAXIMUM * size + row, larger(value, load(moments, MAXIMUM * size + row)))
-
-
-@inlined
-def _reduce(record, binning, bins, sums, pack):
-    """Add one recorded step of a pack to its sums."""
-    features = binning.rows.shape[1]
-    _bin_rows(record, binning, bins)
-    _add_moments(record, binning, sums.moments[pack])
-    raster, section = sums.raster[pack], sums.section[pack]
-    for family in range(binning.rows.shape[0]):
+def _count(length, binning, bins, masks, raster, section):
+    """Add LENGTH noted steps of a pack to its counts."""
+    observables, features = binning.rows.shape
+    stride = LANES * (binning.bins + 2)
+    for observable in range(observables):
+        first = observable * features
+        own = bins[first : first + features]
         for i in range(features):
-            for lane in range(LANES):
-                raster[lane, family, i, bins[family * features + i, lane]] += 1
-        if features > 1:
-            mask = _lanes_in_section(record, binning, family)
-            if mask:
-                for lane in range(LANES):
-                    if (mask >> lane) & 1:
-                        _count_section(record, binning, bins, family, lane, section)
+            _count_raster(length, own[i], (first + i) * stride + 1, raster)
+            _count_section(masks[first + i], i, own, first * (features - 1), stride, section)
 
 
 @inlined
-def _start_moments(record, binning, moments):
-    for row in range(binning.rows.size):
-        size = binning.rows.size
-        value = load(record, binning.rows.flat[row])
-        store(moments, ORIGIN * size + row, value)
-        store(moments, MINIMUM * size + row, value)
-        store(moments, MAXIMUM * size + row, value)
+def _start_moments(record, rows, moments):
+    for row in range(rows.size):
+        first = load(record, rows[row])
+        store(moments, row * 5 + ORIGIN, first)
+        store(moments, row * 5 + MINIMUM, first)
+        store(moments, row * 5 + MAXIMUM, first)
 
 
 @compiled
 def observe_orbits(tables, window, steps, recorded, binning, sums):
     """Advance every pack by STEPS steps and add them to SUMS; RECORDED steps were added before."""
-    features = number(tables.features)
+    features, rows, kept = number(tables.features), binning.rows.ravel(), sums.tail.shape[1]
     scratch = _new_scratch(tables)
-    records = np.empty((CHUNK, 5, features, LANES))
-    bins = np.empty((binning.rows.size, LANES), np.int32)
-    kept = sums.tail.shape[1]
+    records = np.empty((CHUNK, 2 * features, LANES))
+    bins = np.empty((rows.size, COUNTED, LANES), np.int32)
+    masks = np.zeros((rows.size, COUNTED), np.uint16)
     for pack in range(window.position.size):
         _open_pack(tables, window, pack, scratch)
-        for start in range(0, steps, CHUNK):
-            length = min(CHUNK, steps - start)
-            for step in range(length):
-                _recorded_step(tables, window, pack, scratch, records[step])
-            if recorded == 0 and start == 0:
-                _start_moments(records[0], binning, sums.moments[pack])
-            for step in range(length):
-                _reduce(records[step], binning, bins, sums, pack)
-                sums.tail[pack, (recorded + start + step) % kept] = records[step, 0]
+        moments, tail = sums.moments[pack], sums.tail[pack]
+        done = 0
+        while done < steps:
+            noted = 0
+            while noted < COUNTED and done < steps:
+                length = min(CHUNK, steps - done)
+                for step in range(length):
+                    _observed_step(tables, window, pack, scratch, records[step])
+                    age = (recorded + done + step) % kept
+                    for a in range(features):
+                        store(tail, age * features + a, load(records, step * 2 * features + a))
+                if recorded + done == 0:
+                    _start_moments(records[0], rows, moments)
+                for row in range(rows.size):
+                    _reduce_row(records, length, rows[row], noted, binning, moments[row], bins[row], masks[row])
+                noted += length
+                done += length
+            _count(noted, binning, bins, masks, sums.raster[pack], sums.section[pack])

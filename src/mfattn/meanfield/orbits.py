@@ -1,8 +1,8 @@
 """Orbits of the map at many parameter points at once, on the compiled kernels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -37,7 +37,7 @@ class _Packing:
             pack[row], lane[row] = number, np.arange(len(row))
         return cls(pack, lane, np.array([row + row[-1:] * (lanes - len(row)) for row in rows]))
 
-    def unpack(self, array: NDArray) -> NDArray:
+    def unpack(self, array: NDArray[Any]) -> NDArray[Any]:
         """(packs, ..., LANES) to (points, ...)."""
         return np.moveaxis(array, -1, 1)[self.pack, self.lane]
 
@@ -101,7 +101,7 @@ class Orbits:
         # Numba takes a third of a second to import, and much of the package works without it.
         from mfattn.meanfield import _kernel
 
-        self._kernel = _kernel
+        self.kernel = _kernel
         self._packing = _Packing.of(starts, _kernel.LANES)
         self._tables = self._make_tables()
         self._window = self._make_window(starts)
@@ -114,20 +114,21 @@ class Orbits:
         if self.weights.features <= UNROLLED_FEATURES:
             features = (0,) * self.weights.features
         classes = self.weights.classes
-        table = np.ascontiguousarray(self.weights.position_fields)
-        return self._kernel.Tables(features, classes.signs, classes.couplings, table)
+        couplings = np.ascontiguousarray(classes.couplings.transpose(2, 1, 0))
+        position_fields = np.ascontiguousarray(self.weights.position_fields.transpose(1, 2, 0))
+        return self.kernel.Tables(features, classes.signs, couplings, position_fields)
 
     def _make_window(self, starts: Sequence[Context]) -> "Window":
         first, length = self._packing.point[:, 0], self.weights.context_length
         position = np.array([starts[point].position for point in first], dtype=np.int64)
         filled = np.array([len(starts[point].attention) for point in first], dtype=np.int64)
-        attention = np.zeros((len(first), length, self.weights.features, self._kernel.LANES))
+        attention = np.zeros((len(first), length, self.weights.features, self.kernel.LANES))
         for pack, row in enumerate(self._packing.point):
             slots = (position[pack] - np.arange(filled[pack])) % length
             attention[pack, slots] = np.stack([starts[point].attention for point in row], axis=-1)
         beta, gamma = self.output_scale * self.beta, self.weights.logit_scale * self.gamma
         parameters = np.stack([beta, gamma, 1.0 - self.epsilon, self.epsilon])[:, self._packing.point]
-        return self._kernel.Window(attention, position, filled, np.ascontiguousarray(parameters.swapaxes(0, 1)))
+        return self.kernel.Window(attention, position, filled, np.ascontiguousarray(parameters.swapaxes(0, 1)))
 
     def contexts(self) -> list[Context]:
         """Present context of every point; an `Orbits` started from them continues with the same bits."""
@@ -138,17 +139,29 @@ class Orbits:
             contexts.append(Context(self._window.attention[pack, slots, :, lane], position))
         return contexts
 
+    @property
+    def packs(self) -> int:
+        """Number of packs in which the points travel."""
+        return len(self._window.position)
+
+    def unpack(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Values by point, (points, ...), of an array of values by pack and lane, (packs, ..., lanes)."""
+        return self._packing.unpack(array)
+
+    def run(self, kernel: Callable[..., None], *arguments: object) -> None:
+        """Let a compiled kernel advance the packs in place."""
+        kernel(self._tables, self._window, *arguments)
+
     def advance(self, steps: int) -> None:
         """Advance every point by STEPS steps, keeping nothing."""
-        self._kernel.advance(self._tables, self._window, check_steps(steps))
+        self.run(self.kernel.advance, check_steps(steps))
 
     def record(self, steps: int) -> Orbit:
         """Advance every point by STEPS steps and keep every observable: arrays (points, steps, M)."""
-        shape = (len(self._window.position), check_steps(steps), 5, self.weights.features, self._kernel.LANES)
-        records = np.empty(shape)
+        records = np.empty((self.packs, check_steps(steps), 5, self.weights.features, self.kernel.LANES))
         position = self._window.position[self._packing.pack]
-        self._kernel.record_orbits(self._tables, self._window, records)
-        attention, semantic, value, query, key = np.moveaxis(self._packing.unpack(records), 2, 0)
+        self.run(self.kernel.record_orbits, records)
+        attention, semantic, value, query, key = np.moveaxis(self.unpack(records), 2, 0)
         positions = (position[:, np.newaxis] + np.arange(steps)) % self.weights.context_length
         output_position = self.weights.position_fields[FIELDS.index("output")][positions]
         output = semantic + self.epsilon[:, np.newaxis, np.newaxis] * output_position
