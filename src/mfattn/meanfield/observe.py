@@ -12,7 +12,7 @@ from mfattn.meanfield.period import WINDOW, period
 
 ObservedName = Literal["overlap_o_semantic", "attention"]
 OBSERVED: tuple[str, ...] = get_args(ObservedName)
-"""Observables that are reduced, in the order of the arrays' axis."""
+"""Observables that can be reduced."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Raster:
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """What is kept of the orbits of a batch; O = 2 observables (`OBSERVED`) and F observed features.
+    """What is kept of the orbits of a batch, for O observables and F features, in the order in which they were asked for.
 
     `raster` counts the recorded values of each feature. `section` counts, for each ordered pair (i, j) of different
     features, the values of feature i at the steps where feature j lies within the width of zero; `pairs` names the
@@ -82,21 +82,30 @@ class Observer:
         Half-width of the zero plane: a step is in the section of feature j where abs(value) < width.
     features : sequence of int
         Observed features, numbered from 0.
+    observables : sequence of str
+        Some of `OBSERVED`; by default all.
     window : int
         Number of last steps kept for the detection of a period.
 
     Raises
     ------
     ValueError
-        For a feature out of range or named twice, or a width that is negative or not finite.
+        For a feature or an observable that is unknown or named twice, or a width that is negative or not finite.
     """
 
     def __init__(
-        self, orbits: Orbits, *, raster: Raster, width: float, features: Sequence[int], window: int = WINDOW
+        self,
+        orbits: Orbits,
+        *,
+        raster: Raster,
+        width: float,
+        features: Sequence[int],
+        observables: Sequence[str] = OBSERVED,
+        window: int = WINDOW,
     ) -> None:
         number = orbits.weights.features
-        if not features or len(set(features)) != len(features) or not set(features) <= set(range(number)):
-            raise ValueError(f"features must be different numbers from 0 to {number - 1}, found {list(features)}")
+        _check_choice("features", features, range(number))
+        _check_choice("observables", observables, OBSERVED)
         if not 0 <= width < np.inf:
             raise ValueError(f"width must be a finite number of at least 0, found {width}")
         self.orbits = orbits
@@ -104,7 +113,7 @@ class Observer:
         self.recorded = 0
         kernel, packs = orbits.kernel, orbits.packs
         first_row = {"attention": 0, "overlap_o_semantic": number}
-        rows = np.array([[first_row[name] + feature for feature in features] for name in OBSERVED], dtype=np.int64)
+        rows = np.array([[first_row[name] + feature for feature in features] for name in observables], dtype=np.int64)
         self._binning = kernel.Binning(raster.low, raster.high, raster.bins, width, rows)
         rows_observed, row_bins = rows.size, kernel.LANES * (raster.bins + 2)
         self._sums = kernel.Sums(
@@ -152,3 +161,8 @@ class Observer:
         if self.recorded < kept:
             return self.orbits.unpack(self._sums.tail[:, : self.recorded])
         return np.roll(self.orbits.unpack(self._sums.tail), -(self.recorded % kept), axis=1)
+
+
+def _check_choice(name: str, chosen: Sequence[object], allowed: Sequence[object]) -> None:
+    if not chosen or len(set(chosen)) != len(chosen) or not set(chosen) <= set(allowed):
+        raise ValueError(f"{name} must be different ones of {list(allowed)}, found {list(chosen)}")

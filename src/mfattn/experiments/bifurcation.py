@@ -1,0 +1,279 @@
+"""Bifurcation diagrams: what the orbits visit, as a density over a swept parameter."""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from mfattn.experiments.limits import size_mistakes
+from mfattn.experiments.meanfield_config import (
+    Grid,
+    MeanFieldConfig,
+    SweepConfig,
+    Tuple,
+    describe_model,
+    identity_of,
+    make_orbits,
+    slices,
+    step_seconds,
+    swept_parameters,
+)
+from mfattn.meanfield.observe import OBSERVED, Observation, ObservedName, Observer, Raster, section_pairs
+from mfattn.pipeline.config import Config
+from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays
+from mfattn.pipeline.yaml_text import KeyPath
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DEFAULT_FEATURES = 3
+"""Features that are observed and drawn where the config names none: the first three."""
+
+
+class RasterConfig(Config):
+    """Bins of the density rasters and sections."""
+
+    bins: int = Field(2000, ge=1, le=100_000, description="Number of bins.")
+    range: tuple[float, float] = Field((-1.0, 1.0), description="Lower and upper end; what lies outside is counted apart.")
+
+
+class SectionConfig(Config):
+    """The zero-plane section."""
+
+    width: float = Field(0.001, ge=0, description="A step is in the section of feature j where |feature j| < width.")
+
+
+class ObserveConfig(Config):
+    """What is kept of the orbits."""
+
+    observables: Tuple[ObservedName] = Field(OBSERVED, min_length=1, description="Observables that are reduced.")
+    features: Tuple[int] | None = Field(
+        None, min_length=1, description="Observed features, counted from 1; without it, the first three."
+    )
+    raster: RasterConfig = Field(RasterConfig(), description="Bins of the density rasters and sections.")
+    section: SectionConfig = Field(SectionConfig(), description="The zero-plane section.")
+    keep_orbits: Tuple[float] = Field(
+        (), description="Values of the swept parameter whose whole orbits are kept; the nearest grid point of each."
+    )
+
+
+class FigureConfig(Config):
+    """What the figure shows; changes no number."""
+
+    features: Tuple[int] | None = Field(
+        None, min_length=1, description="Features drawn, counted from 1; without it, the first three observed."
+    )
+    observables: Tuple[ObservedName] | None = Field(
+        None, min_length=1, description="Observables drawn, a column each; without it, all observed."
+    )
+    section: Literal["all", "none"] | Tuple[int] = Field(
+        "all",
+        description="Features whose zero-plane section is drawn over the density: `all`, `none`, or a list, counted from 1.",
+    )
+
+
+class BifurcationConfig(MeanFieldConfig):
+    """A bifurcation diagram."""
+
+    experiment: Literal["bifurcation"] = Field(description="This kind of run.")
+    sweep: SweepConfig = Field(description="The swept parameter and its values.")
+    observe: ObserveConfig = Field(ObserveConfig(), description="What is kept of the orbits.")
+    figure: FigureConfig = Field(FigureConfig(), description="What the figure shows.")
+
+    @property
+    def features(self) -> tuple[int, ...]:
+        """Observed features, counted from 1."""
+        return self.observe.features or tuple(range(1, min(self.model.features, DEFAULT_FEATURES) + 1))
+
+    def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
+        """What does not fit together."""
+        yield from super().mistakes()
+        raster = self.observe.raster
+        if not (raster.range[0] < raster.range[1] and np.isfinite(raster.range[1] - raster.range[0])):
+            yield ("observe", "raster", "range"), f"an ascending pair, found {list(raster.range)}"
+        observe, figure = self.observe, self.figure
+        every = range(1, self.model.features + 1)
+        yield from _choice_mistakes(("observe", "features"), observe.features, every, "features of the model")
+        yield from _choice_mistakes(("observe", "observables"), observe.observables, OBSERVED, "observables")
+        yield from _choice_mistakes(("figure", "features"), figure.features, self.features, "observed features")
+        observed = observe.observables
+        yield from _choice_mistakes(("figure", "observables"), figure.observables, observed, "observed ones")
+        if isinstance(figure.section, tuple):
+            yield from _choice_mistakes(("figure", "section"), figure.section, self.features, "observed features")
+        ends = sorted((self.sweep.start, self.sweep.stop))
+        for number, value in enumerate(observe.keep_orbits):
+            if not ends[0] <= value <= ends[1]:
+                place = ("observe", "keep_orbits", number)
+                yield place, f"a value inside the sweep, {ends[0]:g} to {ends[1]:g}, found {value:g}"
+        layout = self.layout(self.sweep.num, len(observe.keep_orbits))
+        yield from size_mistakes(("sweep", "num"), layout, "sweep fewer values, or observe fewer features or bins")
+
+    def layout(self, points: int, kept: int) -> dict[str, ArrayLayout]:
+        """Arrays of a number of points, of which a number keep their orbits."""
+        features, bins = len(self.features), self.observe.raster.bins
+        counts, real, whole = np.dtype(np.min_scalar_type(self.steps.record)), np.dtype(np.float64), np.dtype(np.int64)
+        layout = {"period": ArrayLayout((points,), whole)}
+        for name in self.observe.observables:
+            layout[f"raster_{name}"] = ArrayLayout((points, features, bins), counts)
+            layout[f"outside_{name}"] = ArrayLayout((points, features, 2), counts)
+            layout[f"section_{name}"] = ArrayLayout((points, features * (features - 1), bins), counts)
+            for moment in ("mean", "variance", "minimum", "maximum"):
+                layout[f"{moment}_{name}"] = ArrayLayout((points, features), real)
+        window = (points, 2**self.model.position_bits, self.model.features)
+        layout |= {"final_attention": ArrayLayout(window, real), "final_position": ArrayLayout((points,), whole)}
+        layout["orbit_point"] = ArrayLayout((kept,), whole)
+        orbit = ArrayLayout((kept, self.steps.record, self.model.features), real)
+        return layout | {f"orbit_{name}": orbit for name in OBSERVED}
+
+    def kept_points(self) -> list[int]:
+        """Grid points whose whole orbits are kept, ascending."""
+        values = self.sweep.values()
+        return sorted({int(np.argmin(np.abs(values - value))) for value in self.observe.keep_orbits})
+
+
+def _choice_mistakes(
+    path: KeyPath, chosen: tuple[Any, ...] | None, allowed: Any, name: str
+) -> Iterator[tuple[KeyPath, str]]:
+    chosen = chosen or ()
+    for item in chosen:
+        if item not in allowed:
+            yield path, f"{name} ({', '.join(map(str, allowed))}), found {item}"
+    if len(set(chosen)) != len(chosen):
+        yield path, f"different ones, found {', '.join(map(str, chosen))}"
+
+
+class Bifurcation:
+    """The bifurcation experiment; see `mfattn.pipeline.experiment.Experiment`."""
+
+    block_size = 64
+
+    def __init__(self, config: BifurcationConfig) -> None:
+        self.config = config
+        self._weights = config.model.build()
+        self._grid = Grid.of(config.model, config.sweep)
+
+    @property
+    def points(self) -> int:
+        """Number of values of the swept parameter."""
+        return self.config.sweep.num
+
+    @property
+    def steps_per_point(self) -> int:
+        """Transient and recorded steps."""
+        return self.config.steps.transient + self.config.steps.record
+
+    def identity(self) -> dict[str, Any]:
+        """Model, start, sweep, steps and what is observed."""
+        observe = self.config.observe.model_dump(mode="json") | {
+            "features": list(self.config.features),
+            "keep_orbits": self.config.kept_points(),
+        }
+        sections = {
+            "experiment": self.config.experiment,
+            "sweep": self.config.sweep.model_dump(mode="json"),
+            "steps": self.config.steps.model_dump(mode="json"),
+            "observe": observe,
+        }
+        return identity_of(self.config, sections)
+
+    def describe(self) -> list[tuple[str, str]]:
+        """Model, grid and steps."""
+        return describe_model(self.config)
+
+    def estimate(self) -> float:
+        """Rough core-seconds; a recorded step costs about twice a transient one."""
+        steps = self.config.steps
+        return self.points * (steps.transient + 2 * steps.record) * step_seconds(self._weights)
+
+    @cached_property
+    def _raster(self) -> Raster:
+        raster = self.config.observe.raster
+        return Raster(raster.bins, *raster.range)
+
+    def layout(self, points: range) -> dict[str, ArrayLayout]:
+        """Arrays of the points, and of the kept orbits among them."""
+        return self.config.layout(len(points), len(self._kept(points)))
+
+    def _kept(self, points: range) -> list[int]:
+        return [point for point in self.config.kept_points() if point in points]
+
+    def compute(self, points: range, advance: Advance) -> Arrays:
+        """Advance the points past the transient, then observe them."""
+        config = self.config
+        orbits = make_orbits(config, self._weights, self._grid, np.array(points))
+        for steps in slices(config.steps.transient, len(points)):
+            orbits.advance(steps)
+            advance(steps * len(points))
+        observer = Observer(
+            orbits,
+            raster=self._raster,
+            width=config.observe.section.width,
+            features=[feature - 1 for feature in config.features],
+            observables=config.observe.observables,
+        )
+        for steps in slices(config.steps.record, len(points)):
+            observer.observe(steps)
+            advance(steps * len(points))
+        arrays = self._reduced(observer.result()) | _final_contexts(orbits) | self._kept_orbits(points)
+        return {name: array.astype(self.layout(points)[name].dtype, copy=False) for name, array in arrays.items()}
+
+    def _reduced(self, observation: Observation) -> Arrays:
+        arrays: Arrays = {"period": observation.period}
+        for number, name in enumerate(self.config.observe.observables):
+            for kind in ("raster", "outside", "section", "mean", "variance", "minimum", "maximum"):
+                arrays[f"{kind}_{name}"] = getattr(observation, kind)[:, number]
+        return arrays
+
+    def _kept_orbits(self, points: range) -> Arrays:
+        """Whole orbits of the points that the config names, run once more from their starts."""
+        kept = self._kept(points)
+        arrays: Arrays = {"orbit_point": np.array(kept, dtype=np.int64)}
+        if not kept:
+            return arrays | {f"orbit_{name}": np.empty(self.layout(points)[f"orbit_{name}"].shape) for name in OBSERVED}
+        orbits = make_orbits(self.config, self._weights, self._grid, np.array(kept))
+        orbits.advance(self.config.steps.transient)
+        orbit = orbits.record(self.config.steps.record)
+        return arrays | {f"orbit_{name}": getattr(orbit, name) for name in OBSERVED}
+
+    def constants(self) -> Arrays:
+        """The swept values, the bins' edges, and which features and pairs the arrays' axes are."""
+        edges = np.linspace(self._raster.low, self._raster.high, self._raster.bins + 1)
+        pairs = np.array(section_pairs(self.config.features), dtype=np.int64).reshape(-1, 2)
+        features = np.array(self.config.features, dtype=np.int64)
+        return {**self._grid.arrays(), "bin_edges": edges, "features": features, "section_pairs": pairs}
+
+    def figure(self, arrays: Mapping[str, NDArray[Any]]) -> "Figure":
+        """The diagram of the features and observables that the config's figure names."""
+        from mfattn.figures.bifurcation import Diagram, draw_diagrams
+
+        config, figure = self.config, self.config.figure
+        features = figure.features or config.features[:DEFAULT_FEATURES]
+        sections = {"all": config.features, "none": ()}.get(str(figure.section), figure.section)
+        diagrams = [
+            [Diagram.of(arrays, name, feature, sections) for name in figure.observables or config.observe.observables]
+            for feature in features
+        ]
+        return draw_diagrams(arrays[config.sweep.parameter], config.sweep.parameter, diagrams, self._caption())
+
+    def _caption(self) -> str:
+        """The parameters that do not change along the axis."""
+        model, sweep = self.config.model, self.config.sweep
+        symbols = {"beta": r"\beta", "gamma": r"\gamma", "epsilon": r"\epsilon"}
+        fixed = [f"${symbols[name]} = {getattr(model, name):g}$" for name in symbols if name not in swept_parameters(sweep)]
+        if sweep.gamma_per_beta is not None:
+            fixed.append(rf"$\gamma = {sweep.gamma_per_beta:g}\,\beta$")
+        sizes = [f"$M = {model.features}$", f"$L = {2**model.position_bits}$"]
+        return ", ".join([*sizes, *fixed, f"{self.config.steps.record:,} steps a value"])
+
+
+def _final_contexts(orbits: Any) -> Arrays:
+    """Contexts from which any orbit can be continued; a window that is not full is filled with NaN."""
+    contexts = orbits.contexts()
+    length, features = orbits.weights.context_length, orbits.weights.features
+    attention = np.full((len(contexts), length, features), np.nan)
+    for row, context in zip(attention, contexts, strict=True):
+        row[: len(context.attention)] = context.attention
+    return {"final_attention": attention, "final_position": np.array([context.position for context in contexts])}

@@ -1,0 +1,117 @@
+"""Trajectories: whole orbits with every observable, at one parameter point or along a sweep."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from mfattn.experiments.limits import result_bytes, size_mistakes
+from mfattn.experiments.meanfield_config import (
+    Grid,
+    MeanFieldConfig,
+    SweepConfig,
+    describe_model,
+    identity_of,
+    make_orbits,
+    slices,
+    step_seconds,
+)
+from mfattn.meanfield.model import OBSERVABLES
+from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays
+from mfattn.pipeline.yaml_text import KeyPath
+
+BLOCK_BYTES = 2**28
+"""Largest block that is made of several points."""
+
+
+class TrajectoryConfig(MeanFieldConfig):
+    """Whole orbits."""
+
+    experiment: Literal["trajectory"] = Field(description="This kind of run.")
+    sweep: SweepConfig | None = Field(None, description="The swept parameter and its values; without it, one point.")
+
+    def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
+        """What does not fit together."""
+        yield from super().mistakes()
+        number = 1 if self.sweep is None else self.sweep.num
+        layout = _layout(self, number)
+        yield from size_mistakes(("steps", "record"), layout, "record fewer steps or sweep fewer values")
+
+
+def _layout(config: TrajectoryConfig, points: int) -> dict[str, ArrayLayout]:
+    shape = (points, config.steps.record, config.model.features)
+    return {name: ArrayLayout(shape, np.dtype(np.float64)) for name in OBSERVABLES}
+
+
+class Trajectory:
+    """The trajectory experiment; see `mfattn.pipeline.experiment.Experiment`."""
+
+    def __init__(self, config: TrajectoryConfig) -> None:
+        self.config = config
+        self._weights = config.model.build()
+        self._grid = Grid.of(config.model, config.sweep)
+
+    @property
+    def points(self) -> int:
+        """Number of swept values, or 1."""
+        return len(self._grid.beta)
+
+    @property
+    def block_size(self) -> int:
+        """As many points as make a block of reasonable size."""
+        return max(1, min(64, BLOCK_BYTES // result_bytes(_layout(self.config, 1))))
+
+    @property
+    def steps_per_point(self) -> int:
+        """Transient and recorded steps."""
+        return self.config.steps.transient + self.config.steps.record
+
+    def identity(self) -> dict[str, Any]:
+        """Model, start, sweep and steps."""
+        sweep = self.config.sweep
+        sections = {
+            "experiment": self.config.experiment,
+            "sweep": sweep and sweep.model_dump(mode="json"),
+            "steps": self.config.steps.model_dump(mode="json"),
+        }
+        return identity_of(self.config, sections)
+
+    def describe(self) -> list[tuple[str, str]]:
+        """Model, grid and steps."""
+        return describe_model(self.config)
+
+    def estimate(self) -> float:
+        """Rough core-seconds; a recorded step costs about three transient ones."""
+        steps = self.config.steps
+        return self.points * (steps.transient + 3 * steps.record) * step_seconds(self._weights)
+
+    def layout(self, points: range) -> dict[str, ArrayLayout]:
+        """Every observable of every step."""
+        return _layout(self.config, len(points))
+
+    def compute(self, points: range, advance: Advance) -> Arrays:
+        """Advance the points past the transient, then record them."""
+        steps = self.config.steps
+        orbits = make_orbits(self.config, self._weights, self._grid, np.array(points))
+        for number in slices(steps.transient, len(points)):
+            orbits.advance(number)
+            advance(number * len(points))
+        arrays = {name: np.empty(shape, dtype) for name, (shape, dtype) in self.layout(points).items()}
+        done = 0
+        for number in slices(steps.record, len(points)):
+            orbit = orbits.record(number)
+            for name, array in arrays.items():
+                array[:, done : done + number] = getattr(orbit, name)
+            done += number
+            advance(number * len(points))
+        return arrays
+
+    def constants(self) -> Arrays:
+        """The swept values."""
+        return {**self._grid.arrays()}
+
+    def figure(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """None: a trajectory's result is its arrays."""
+        return None

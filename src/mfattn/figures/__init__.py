@@ -1,0 +1,1 @@
+"""Figures: result arrays in, Matplotlib figures out."""

@@ -1,0 +1,47 @@
+"""Look of all figures: fonts, sizes, and colours that a colour-blind reader tells apart."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import matplotlib as mpl
+
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
+CYCLE = (VERMILION, BLUE, GREEN, PURPLE, ORANGE, SKY)
+"""Okabe and Ito's colours."""
+
+AXIS_LABELS = {
+    "beta": r"output inverse temperature $\beta$",
+    "gamma": r"attention inverse temperature $\gamma$",
+    "epsilon": r"share of the position $\epsilon$",
+}
+
+FEATURE_SYMBOLS = {"overlap_o_semantic": "m^o_{%s}", "attention": "A_{%s}"}
+"""Symbol of a feature of each observable; the semantic part of the output overlap is what the literature draws."""
+
+_STYLE = {
+    "font.size": 9,
+    "font.family": "DejaVu Sans",
+    "mathtext.fontset": "cm",
+    "axes.labelsize": 10,
+    "axes.titlesize": 9,
+    "axes.linewidth": 0.7,
+    "xtick.direction": "out",
+    "ytick.direction": "out",
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "savefig.dpi": 200,
+    "figure.facecolor": "white",
+    "pdf.fonttype": 42,
+}
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Within the block, figures have the house's look."""
+    with mpl.rc_context(_STYLE):
+        yield
+
+
+def feature_symbol(observable: str, feature: int) -> str:
+    """Symbol of FEATURE (counted from 1) of OBSERVABLE, without dollar signs."""
+    return FEATURE_SYMBOLS[observable] % feature

@@ -1,0 +1,1 @@
+"""How runs are described, planned, computed in blocks, stored and collected; knows no theory."""

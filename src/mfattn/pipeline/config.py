@@ -1,0 +1,179 @@
+"""Config files: from YAML text to validated, frozen values, with every mistake named at once."""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from mfattn.pipeline.errors import InputError
+from mfattn.pipeline.yaml_text import Document, KeyPath, dotted_name, read_file
+
+JsonSchema = Mapping[str, Any]
+
+
+class Config(BaseModel):
+    """Base of all config sections: frozen, strict about types, no unknown keys, no NaN or infinity."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
+        """What the schema cannot express, as (path, message); sections override it."""
+        yield from ()
+
+
+Root = TypeVar("Root", bound=Config)
+
+
+def load(path: Path, schemas: Mapping[str, type[Root]], assignments: Sequence[str] = ()) -> Root:
+    """Read the config at PATH under the schema that its key ``experiment`` names.
+
+    Parameters
+    ----------
+    path : Path
+    schemas : mapping of str to Config class
+        Schema of each experiment.
+    assignments : sequence of str
+        ``key=value`` of the command line, applied in order before validation.
+
+    Raises
+    ------
+    InputError
+        With one line for each mistake: where, which key, what is allowed, what was found.
+    """
+    document = read_file(path)
+    for assignment in assignments:
+        document.set(assignment)
+    experiment = document.data.get("experiment")
+    if not isinstance(experiment, str) or experiment not in schemas:
+        raise InputError(*document.mistakes, _experiment_mistake(document, experiment, schemas))
+    return validate(document, schemas[experiment])
+
+
+def _experiment_mistake(document: Document, found: object, schemas: Mapping[str, Any]) -> str:
+    allowed = f"one of {', '.join(schemas)}"
+    if "experiment" not in document.data:
+        return f"{document.where(())}: experiment: missing; {allowed}"
+    return f"{document.where(('experiment',))}: experiment: {allowed}, found {describe_value(found)}"
+
+
+def validate(document: Document, schema: type[Root]) -> Root:
+    """The values of DOCUMENT under SCHEMA, or InputError with all mistakes."""
+    mistakes = list(document.mistakes)
+    try:
+        config = schema.model_validate(document.data)
+    except ValidationError as error:
+        root = schema.model_json_schema()
+        mistakes += [_mistake(document, root, detail) for detail in error.errors(include_url=False)]
+        raise InputError(*dict.fromkeys(mistakes)) from None
+    mistakes += [f"{document.where(path)}: {dotted_name(path)}: {message}" for path, message in config.mistakes()]
+    if mistakes:
+        raise InputError(*mistakes)
+    return config
+
+
+def _mistake(document: Document, root: JsonSchema, detail: ErrorDetails) -> str:
+    """One validation error as one line."""
+    path, node, parent = _resolve(root, detail["loc"])
+    kind = detail["type"]
+    if kind == "union_tag_not_found" or kind == "union_tag_invalid":
+        path = (*path, node["discriminator"]["propertyName"])
+        allowed = f"one of {', '.join(node['discriminator']['mapping'])}"
+        if not document.has(path):
+            return f"{document.where(path[:-1])}: {dotted_name(path)}: missing; {allowed}"
+        found = describe_value(detail["input"][path[-1]])
+        return f"{document.where(path)}: {dotted_name(path)}: {allowed}, found {found}"
+    if kind == "missing":
+        return f"{document.where(path[:-1])}: {dotted_name(path)}: missing"
+    if kind == "extra_forbidden":
+        known = list(parent.get("properties", {}))
+        close = difflib.get_close_matches(str(path[-1]), known, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"allowed are {', '.join(known)}"
+        return f"{document.where(path, key=True)}: {dotted_name(path)}: unknown key; {hint}"
+    return f"{document.where(path)}: {dotted_name(path)}: {describe(root, node)}, found {describe_value(detail['input'])}"
+
+
+def _resolve(root: JsonSchema, location: Sequence[str | int]) -> tuple[KeyPath, JsonSchema, JsonSchema]:
+    """Path in the document, schema, and schema of what contains it, for a location that pydantic names."""
+    path: list[str | int] = []
+    node, parent = root, root
+    for part in location:
+        node = _dereference(root, node)
+        variants = node.get("discriminator", {}).get("mapping", {})
+        if part in variants:
+            node = {"$ref": variants[part]}
+            continue
+        parent = node
+        path.append(part)
+        if isinstance(part, int):
+            items = node.get("prefixItems")
+            node = items[part] if items and part < len(items) else node.get("items", {})
+        else:
+            node = node.get("properties", {}).get(part, {})
+    return tuple(path), _dereference(root, node), parent
+
+
+def _dereference(root: JsonSchema, node: JsonSchema) -> JsonSchema:
+    """Follow references, and the nullable wrapper of optional keys."""
+    while True:
+        if "$ref" in node:
+            node = root["$defs"][node["$ref"].rsplit("/", 1)[1]]
+            continue
+        concrete = [option for option in node.get("anyOf", ()) if option.get("type") != "null"]
+        if len(concrete) != 1:
+            return node
+        node = concrete[0]
+
+
+def describe(root: JsonSchema, node: JsonSchema) -> str:
+    """What a schema allows, in words: ``a whole number above 0``."""
+    node = _dereference(root, node)
+    if "const" in node:
+        return f"'{node['const']}'"
+    if "enum" in node:
+        return f"one of {', '.join(map(str, node['enum']))}"
+    if "discriminator" in node:
+        return f"a mapping with {node['discriminator']['propertyName']}"
+    if node.get("type") in ("integer", "number"):
+        return _describe_number(node)
+    if node.get("type") == "array":
+        return _describe_list(root, node)
+    return {"string": "text", "boolean": "true or false", "object": "a mapping"}.get(node.get("type", ""), "a value")
+
+
+def _describe_number(node: JsonSchema) -> str:
+    words = "a whole number" if node["type"] == "integer" else "a finite number"
+    if "minimum" in node and "maximum" in node:
+        return f"{words} from {node['minimum']:,} to {node['maximum']:,}"
+    if "minimum" in node:
+        return f"{words} of at least {node['minimum']:,}"
+    if "exclusiveMinimum" in node and "maximum" in node:
+        return f"{words} above {node['exclusiveMinimum']:,} and up to {node['maximum']:,}"
+    if "exclusiveMinimum" in node:
+        return f"{words} above {node['exclusiveMinimum']:,}"
+    return words
+
+
+def _describe_list(root: JsonSchema, node: JsonSchema) -> str:
+    if "prefixItems" in node:
+        return f"a list of {len(node['prefixItems'])}, each {describe(root, node['prefixItems'][0])}"
+    least = f" of at least {node['minItems']}" if "minItems" in node else ""
+    return f"a list{least}, each {describe(root, node['items'])}"
+
+
+def describe_value(value: object) -> str:
+    """A value as a person would name it."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        text = str(value) if isinstance(value, float) or abs(value) < 10**30 else f"{float(str(value)[:300]):.0e}..."
+        return text
+    if isinstance(value, str):
+        return f"'{value if len(value) <= 40 else value[:37] + '...'}' (text)"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    return f"a list of {len(value)}" if isinstance(value, Sequence) else type(value).__name__

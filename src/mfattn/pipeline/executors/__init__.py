@@ -1,0 +1,1 @@
+"""Ways to spread the blocks of a run over processors."""

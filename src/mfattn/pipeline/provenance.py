@@ -1,0 +1,76 @@
+"""Where a result came from: program, versions, machine and times. Never kills a run: what is unknown reads null."""
+
+import hashlib
+import os
+import platform
+import socket
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+DISTRIBUTIONS = ("mfattn", "numpy", "scipy", "numba", "llvmlite", "matplotlib")
+
+
+def program() -> dict[str, Any]:
+    """Versions and git state of the program; taken once, when a run starts."""
+    return {
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in DISTRIBUTIONS},
+        "git": _git_state(),
+        "argv": sys.argv,
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Host and processor that compute a block."""
+    return {
+        "host": socket.gethostname(),
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "numba_cpu": os.environ.get("NUMBA_CPU_NAME"),
+        "slurm_job": os.environ.get("SLURM_JOB_ID"),
+        "slurm_task": os.environ.get("SLURM_ARRAY_TASK_ID"),
+    }
+
+
+def now() -> str:
+    """Present time, UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git_state() -> dict[str, Any] | None:
+    """Revision of the checkout that the package runs from, and the hash of what differs from it."""
+    folder = Path(__file__).parent
+
+    def git(*arguments: str) -> bytes:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, check=True, timeout=10).stdout
+
+    try:
+        # An installed package may lie inside somebody else's repository.
+        git("ls-files", "--error-unmatch", Path(__file__).name)
+        difference = git("diff", "HEAD")
+        return {
+            "revision": git("rev-parse", "HEAD").decode().strip(),
+            "difference": hashlib.sha256(difference).hexdigest() if difference else None,
+        }
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _processor() -> str | None:
+    """Model name of the processor, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or None
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)

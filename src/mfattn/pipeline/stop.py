@@ -1,0 +1,41 @@
+"""Stopping on a signal: the handler sets a flag, and the work looks at it between pieces."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+from mfattn.pipeline.errors import Stopped
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopFlag:
+    """Raised by a signal, looked at by the work."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def check(self) -> None:
+        """Raise `Stopped` if a signal has come."""
+        if self.signal is not None:
+            name = signal.Signals(self.signal).name
+            raise Stopped(f"stopped by {name}; finished blocks are kept, the same command goes on from there")
+
+
+@contextlib.contextmanager
+def stop_on_signals() -> Iterator[StopFlag]:
+    """Within the block, an interrupt or termination sets the flag; a second one ends the process as usual."""
+    flag = StopFlag()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        flag.signal = number
+        for name in SIGNALS:
+            signal.signal(name, previous[name])
+
+    previous = {name: signal.signal(name, note) for name in SIGNALS}
+    try:
+        yield flag
+    finally:
+        for name, handler in previous.items():
+            signal.signal(name, handler)

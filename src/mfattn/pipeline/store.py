@@ -1,0 +1,202 @@
+"""Files of a run on disk: they appear whole or not at all, and are never rewritten.
+
+    NAME-HASH/plan.json          grid and block size
+              blocks/00012.npz   arrays of a block; immutable
+              result.npz         arrays of the whole grid
+              provenance.json    how the result came about
+
+Every .npz ends in the SHA-256 of all that stands before it (as the comment of the zip archive), so that a truncated or
+flipped file is always found.
+"""
+
+import errno
+import hashlib
+import io
+import json
+import os
+import secrets
+import socket
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfattn.pipeline.errors import InputError, RunError
+from mfattn.pipeline.experiment import ArrayLayout, Arrays
+from mfattn.pipeline.plan import Plan
+
+_DIGEST_LENGTH = 64
+_HEADER = "about_this_block"
+
+
+class InvalidFile(Exception):
+    """A file that is torn, tampered with, or not what it should be."""
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a whole file at once: under a unique temporary name, flushed to disk, then renamed.
+
+    Raises
+    ------
+    RunError
+        If the file cannot be written; nothing is left behind.
+    """
+    # Host, process and a random part: array elements on several hosts may write the same block.
+    temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        try:
+            with open(temporary, "xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        reason = "no space left" if full else error.strerror or error
+        raise RunError(f"{path}: cannot be written: {reason}; finished blocks are kept, run again to go on") from None
+
+
+def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Arrays as the bytes of a compressed .npz; the same arrays give the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name in sorted(arrays):
+            # A ZipInfo made here has a fixed date, where a plain name would get the present one.
+            member = zipfile.ZipInfo(f"{name}.npy")
+            member.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(member, "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.asarray(arrays[name], order="C"), allow_pickle=False)
+        archive.comment = b"0" * _DIGEST_LENGTH
+    content = buffer.getbuffer()
+    content[-_DIGEST_LENGTH:] = hashlib.sha256(content[:-_DIGEST_LENGTH]).hexdigest().encode()
+    return content.tobytes()
+
+
+def read_arrays(path: Path) -> Arrays:
+    """All arrays of a .npz that `pack_arrays` made, checked against its digest.
+
+    Raises
+    ------
+    InvalidFile
+        If the file is missing, torn, tampered with or not a .npz of plain arrays.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InvalidFile(f"cannot be read ({error.strerror})") from None
+    digest = hashlib.sha256(memoryview(content)[:-_DIGEST_LENGTH]).hexdigest()
+    if content[-_DIGEST_LENGTH:] != digest.encode():
+        raise InvalidFile("its checksum does not match")
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise InvalidFile(f"not an archive of arrays ({error})") from None
+
+
+def result_hash(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """SHA-256 over name, type, shape and C-order bytes of the arrays in sorted order."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.asarray(arrays[name], order="C")
+        digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def check_writable(folder: Path) -> None:
+    """Raise InputError where FOLDER is a file, or cannot be made or written; make nothing."""
+    ancestor = folder
+    while not ancestor.exists() and ancestor != ancestor.parent:
+        ancestor = ancestor.parent
+    if not ancestor.is_dir():
+        raise InputError(f"{folder}: cannot be a folder, because {ancestor} is a file; choose another with --out DIR")
+    if not os.access(ancestor, os.W_OK | os.X_OK):
+        raise InputError(f"{folder}: cannot be written, {ancestor} is read-only; choose another with --out DIR")
+
+
+def set_aside(path: Path, suffix: str = "") -> Path:
+    """Rename PATH to PATH + SUFFIX, or to the first free of PATH + SUFFIX + .1, .2, ...; returns the new name."""
+    target, number = path.with_name(path.name + suffix), 0
+    while target.exists():
+        number += 1
+        target = path.with_name(f"{path.name}{suffix}.{number}")
+    path.rename(target)
+    return target
+
+
+class RunFolder:
+    """Files of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.result = path / "result.npz"
+        self.provenance = path / "provenance.json"
+        self._blocks = path / "blocks"
+        self._plan = path / "plan.json"
+
+    def open(self, plan: Plan) -> Plan:
+        """Make the folder and write PLAN; where it has one already, that one is returned and kept.
+
+        Raises
+        ------
+        RunError
+            If the plan in the folder is of another run, or the folder cannot be written.
+        """
+        try:
+            self._blocks.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{self.path}: cannot be made: {error.strerror or error}") from None
+        kept = self.plan()
+        if kept is None:
+            write_file(self._plan, plan.to_json().encode())
+            return plan
+        if (kept.run, kept.points) != (plan.run, plan.points):
+            raise RunError(f"{self._plan}: the plan of another run; delete the folder or use --force")
+        return kept
+
+    def plan(self) -> Plan | None:
+        """The plan that the folder holds, if any."""
+        try:
+            return Plan.from_json(self._plan.read_text(), str(self._plan))
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise RunError(f"{self._plan}: cannot be read ({error})") from None
+
+    def block_path(self, block: int) -> Path:
+        """File of BLOCK."""
+        return self._blocks / f"{block:05d}.npz"
+
+    def write_block(self, plan: Plan, block: int, arrays: Arrays, about: Mapping[str, Any]) -> None:
+        """Write BLOCK with its run, its range and what is worth knowing ABOUT its computation."""
+        points = plan.range(block)
+        header = {"run": plan.run, "start": points.start, "stop": points.stop, "about": dict(about)}
+        content = pack_arrays({**arrays, _HEADER: np.array(json.dumps(header))})
+        write_file(self.block_path(block), content)
+
+    def read_block(self, plan: Plan, block: int, layout: Mapping[str, ArrayLayout]) -> tuple[Arrays, dict[str, Any]]:
+        """Arrays of BLOCK and what was noted about it.
+
+        Raises
+        ------
+        InvalidFile
+            If the file is missing, broken, of another run or range, or its arrays are not those of LAYOUT.
+        """
+        arrays = read_arrays(self.block_path(block))
+        try:
+            header = json.loads(str(arrays.pop(_HEADER)))
+            named = (header["run"], header["start"], header["stop"])
+        except (KeyError, ValueError, TypeError):
+            raise InvalidFile("it does not say which block it is") from None
+        points = plan.range(block)
+        if named != (plan.run, points.start, points.stop):
+            raise InvalidFile("it is a block of another run or range")
+        if {name: ArrayLayout(a.shape, a.dtype) for name, a in arrays.items()} != dict(layout):
+            raise InvalidFile("its arrays are not the plan's")
+        return arrays, header["about"]
