@@ -4,9 +4,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mfattn import __version__
 from mfattn.pipeline.errors import COMPLETE, InputError, PipelineError
+
+if TYPE_CHECKING:
+    from mfattn.pipeline.experiment import Experiment
 
 RUN_EPILOG = """\
 exit status:
@@ -81,7 +85,9 @@ def _command_parser() -> argparse.ArgumentParser:
     digest.set_defaults(action=_hash)
 
     schema = commands.add_parser("schema", help="print the JSON Schema of an experiment's configs, for editors")
-    schema.add_argument("experiment", metavar="EXPERIMENT", help="bifurcation or trajectory")
+    form = schema.add_mutually_exclusive_group(required=True)
+    form.add_argument("experiment", metavar="EXPERIMENT", nargs="?", help="bifurcation or trajectory")
+    form.add_argument("--markdown", action="store_true", help="print the reference of all experiments' keys instead")
     schema.set_defaults(action=_schema)
     return parser
 
@@ -109,8 +115,8 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="rename a run that exists to NAME.1, and compute anew")
 
 
-def _load(options: argparse.Namespace) -> "Experiment":  # type: ignore[name-defined] # noqa: F821 -- imported late
-    # Imported late: --help and --version answer at once.
+def _load(options: argparse.Namespace) -> "Experiment":
+    # Imported late, here and below: --help and --version answer at once.
     from mfattn.experiments import CONFIGS, make_experiment
     from mfattn.pipeline.config import load
 
@@ -118,24 +124,17 @@ def _load(options: argparse.Namespace) -> "Experiment":  # type: ignore[name-def
     return make_experiment(load(options.config, schemas, options.assignments))
 
 
-def _options(options: argparse.Namespace, **given: object) -> "Options":  # type: ignore[name-defined] # noqa: F821
-    from mfattn.pipeline.run import Options
-
-    return Options(out=options.out, **{name: value for name, value in given.items() if value is not None})
-
-
 def _run(options: argparse.Namespace) -> None:
-    experiment = _load(options)
-    from mfattn.pipeline.run import run
+    from mfattn.pipeline.run import Options, run
 
-    chosen = _options(
-        options,
+    chosen = Options(
+        out=options.out,
         jobs=options.jobs,
         block_size=options.block_size,
         dry_run=options.dry_run,
         force=options.force,
     )
-    run(experiment, options.config.stem, chosen)
+    run(_load(options), options.config.stem, chosen)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -154,10 +153,9 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _plot(options: argparse.Namespace) -> None:
-    experiment = _load(options)
-    from mfattn.pipeline.run import plot
+    from mfattn.pipeline.run import Options, plot
 
-    plot(experiment, options.config.stem, _options(options))
+    plot(_load(options), options.config.stem, Options(out=options.out))
 
 
 def _hash(options: argparse.Namespace) -> None:
@@ -174,7 +172,11 @@ def _schema(options: argparse.Namespace) -> None:
     import json
 
     from mfattn.experiments import CONFIGS
+    from mfattn.pipeline.reference import markdown
 
+    if options.markdown:
+        print(markdown(CONFIGS), end="")
+        return
     if options.experiment not in CONFIGS:
         raise InputError(f"EXPERIMENT: one of {', '.join(CONFIGS)}, found '{options.experiment}'")
     print(json.dumps(CONFIGS[options.experiment].model_json_schema(), indent=2))

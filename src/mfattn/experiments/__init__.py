@@ -5,15 +5,15 @@ from typing import Any
 
 from mfattn.experiments.bifurcation import Bifurcation, BifurcationConfig
 from mfattn.experiments.trajectory import Trajectory, TrajectoryConfig
-from mfattn.pipeline.config import Config
+from mfattn.pipeline.config import RunConfig
 from mfattn.pipeline.experiment import Experiment
 
-CONFIGS: dict[str, type[Config]] = {"bifurcation": BifurcationConfig, "trajectory": TrajectoryConfig}
+CONFIGS: dict[str, type[RunConfig]] = {"bifurcation": BifurcationConfig, "trajectory": TrajectoryConfig}
 """Schema of each experiment, by the value of the key `experiment`."""
 
 _EXPERIMENTS: dict[str, Callable[[Any], Experiment]] = {"bifurcation": Bifurcation, "trajectory": Trajectory}
 
 
-def make_experiment(config: Config) -> Experiment:
+def make_experiment(config: RunConfig) -> Experiment:
     """The experiment that a validated config describes."""
-    return _EXPERIMENTS[getattr(config, "experiment")](config)
+    return _EXPERIMENTS[config.experiment](config)

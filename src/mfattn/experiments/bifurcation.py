@@ -37,13 +37,15 @@ class RasterConfig(Config):
     """Bins of the density rasters and sections."""
 
     bins: int = Field(2000, ge=1, le=100_000, description="Number of bins.")
-    range: tuple[float, float] = Field((-1.0, 1.0), description="Lower and upper end; what lies outside is counted apart.")
+    range: tuple[float, float] = Field(
+        (-1.0, 1.0), description="Lower and upper end; what lies outside is counted apart."
+    )
 
 
 class SectionConfig(Config):
     """The zero-plane section."""
 
-    width: float = Field(0.001, ge=0, description="A step is in the section of feature j where |feature j| < width.")
+    width: float = Field(0.001, ge=0, description="A step is in the section of feature j where abs(feature j) < width.")
 
 
 class ObserveConfig(Config):
@@ -69,10 +71,13 @@ class FigureConfig(Config):
     observables: Tuple[ObservedName] | None = Field(
         None, min_length=1, description="Observables drawn, a column each; without it, all observed."
     )
-    section: Literal["all", "none"] | Tuple[int] = Field(
-        "all",
-        description="Features whose zero-plane section is drawn over the density: `all`, `none`, or a list, counted from 1.",
+    section: Tuple[int] | None = Field(
+        None, description="Features whose section is drawn, counted from 1; without it, all observed; with `[]`, none."
     )
+
+    def crossed(self, features: tuple[int, ...]) -> tuple[int, ...]:
+        """Features whose section is drawn, out of those observed."""
+        return features if self.section is None else self.section
 
 
 class BifurcationConfig(MeanFieldConfig):
@@ -101,8 +106,7 @@ class BifurcationConfig(MeanFieldConfig):
         yield from _choice_mistakes(("figure", "features"), figure.features, self.features, "observed features")
         observed = observe.observables
         yield from _choice_mistakes(("figure", "observables"), figure.observables, observed, "observed ones")
-        if isinstance(figure.section, tuple):
-            yield from _choice_mistakes(("figure", "section"), figure.section, self.features, "observed features")
+        yield from _choice_mistakes(("figure", "section"), figure.section, self.features, "observed features")
         ends = sorted((self.sweep.start, self.sweep.stop))
         for number, value in enumerate(observe.keep_orbits):
             if not ends[0] <= value <= ends[1]:
@@ -251,7 +255,7 @@ class Bifurcation:
 
         config, figure = self.config, self.config.figure
         features = figure.features or config.features[:DEFAULT_FEATURES]
-        sections = {"all": config.features, "none": ()}.get(str(figure.section), figure.section)
+        sections = figure.crossed(config.features)
         diagrams = [
             [Diagram.of(arrays, name, feature, sections) for name in figure.observables or config.observe.observables]
             for feature in features
@@ -262,7 +266,9 @@ class Bifurcation:
         """The parameters that do not change along the axis."""
         model, sweep = self.config.model, self.config.sweep
         symbols = {"beta": r"\beta", "gamma": r"\gamma", "epsilon": r"\epsilon"}
-        fixed = [f"${symbols[name]} = {getattr(model, name):g}$" for name in symbols if name not in swept_parameters(sweep)]
+        fixed = [
+            f"${symbols[name]} = {getattr(model, name):g}$" for name in symbols if name not in swept_parameters(sweep)
+        ]
         if sweep.gamma_per_beta is not None:
             fixed.append(rf"$\gamma = {sweep.gamma_per_beta:g}\,\beta$")
         sizes = [f"$M = {model.features}$", f"$L = {2**model.position_bits}$"]

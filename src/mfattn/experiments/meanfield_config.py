@@ -1,6 +1,6 @@
 """Config sections that the mean-field experiments share, and what they build: weights, starts, grids."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
@@ -11,7 +11,7 @@ from pydantic import Field
 from mfattn import meanfield
 from mfattn.meanfield import FIELDS, Context, Weights
 from mfattn.meanfield.starts import RANDOM_PROMPTS, PromptSource
-from mfattn.pipeline.config import Config
+from mfattn.pipeline.config import Config, RunConfig
 from mfattn.pipeline.yaml_text import KeyPath
 
 Item = TypeVar("Item")
@@ -173,7 +173,7 @@ class ModelConfig(Config):
             return meanfield.assigned_weights(
                 weights.base_patterns, patterns, np.array(position), base_of=base_of, convention=convention
             )
-        ensembles = {
+        ensembles: dict[str, Callable[..., Weights]] = {
             "segments": meanfield.segmented_weights,
             "random": meanfield.random_weights,
             "gaussian": meanfield.gaussian_weights,
@@ -223,7 +223,9 @@ class SweepConfig(Config):
     start: float = Field(description="First value.")
     stop: float = Field(description="Last value.")
     num: int = Field(ge=1, le=10_000_000, description="Number of values.")
-    gamma_per_beta: float | None = Field(None, description="With `parameter: beta`: sweep γ too, as this multiple of β.")
+    gamma_per_beta: float | None = Field(
+        None, description="With `parameter: beta`: sweep γ too, as this multiple of β."
+    )
 
     def values(self) -> NDArray[np.float64]:
         """start + (stop - start) i / (num - 1); the start alone where num is 1."""
@@ -248,7 +250,7 @@ class StepsConfig(Config):
     record: int = Field(ge=1, le=2**32 - 1, description="Steps recorded after them.")
 
 
-class MeanFieldConfig(Config):
+class MeanFieldConfig(RunConfig):
     """What every mean-field experiment says."""
 
     model: ModelConfig = Field(description="The map.")
@@ -329,7 +331,8 @@ class Grid:
         """The grid of a sweep, or the single point of the model."""
         number = 1 if sweep is None else sweep.num
         values: dict[str, NDArray[np.float64]] = {
-            name: np.full(number, np.nan if getattr(model, name) is None else getattr(model, name)) for name in PARAMETERS
+            name: np.full(number, np.nan if getattr(model, name) is None else getattr(model, name))
+            for name in PARAMETERS
         }
         if sweep is not None:
             values[sweep.parameter] = sweep.values()
@@ -359,9 +362,7 @@ def make_orbits(config: MeanFieldConfig, weights: Weights, grid: Grid, points: A
 def describe_model(config: MeanFieldConfig) -> list[tuple[str, str]]:
     """Lines that tell a user the grid, the model and the steps."""
     model, sweep = config.model, config.swept
-    fixed = [
-        f"{SYMBOLS[name]}={getattr(model, name):g}" for name in PARAMETERS if name not in swept_parameters(sweep)
-    ]
+    fixed = [f"{SYMBOLS[name]}={getattr(model, name):g}" for name in PARAMETERS if name not in swept_parameters(sweep)]
     scale = [] if model.output_scale == 1 else [f"output_scale={model.output_scale:g}"]
     sizes = [f"M={model.features}", f"L={2**model.position_bits}", model.weights.ensemble]
     lines = [("model", " ".join([*sizes, *fixed, *scale]))]

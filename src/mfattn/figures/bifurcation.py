@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from mfattn.figures.style import AXIS_LABELS, CYCLE, feature_symbol, house_style
 
-LARGEST_COLUMNS, LARGEST_ROWS = 1600, 700
-"""Size of a panel's image, about twice what it shows on a screen."""
+LARGEST_COLUMNS, LARGEST_ROWS = 800, 400
+"""Size of a panel's image: what it shows at the resolution at which figures are saved."""
 
 DARKEST_SHARE = 0.03
 """Share of the recorded steps in one bin from which on a bin is black."""
@@ -73,21 +73,36 @@ def draw_diagrams(
     """
     rows, columns = len(diagrams), len(diagrams[0])
     with house_style():
-        figure = Figure(figsize=(1.2 + 4.6 * columns, 0.9 + 2.1 * rows), layout="constrained")
-        axes = figure.subplots(rows, columns, sharex=True, squeeze=False)
-        norm = LogNorm(1 / diagrams[0][0].total, DARKEST_SHARE, clip=True)
-        if norm.vmin is not None and norm.vmin >= DARKEST_SHARE:
-            norm = LogNorm(DARKEST_SHARE / 10, DARKEST_SHARE, clip=True)
+        figure, axes = _make_axes(rows, columns)
+        norm = _shading(diagrams[0][0].total)
         for row, line in zip(axes, diagrams, strict=True):
             for panel, diagram in zip(row, line, strict=True):
                 _draw_panel(panel, values, diagram, norm)
         for panel in axes[-1]:
             panel.set_xlabel(AXIS_LABELS[parameter])
-        figure.suptitle(caption, fontsize=9)
-        shades = mpl.cm.ScalarMappable(norm, _INK)
-        figure.colorbar(shades, ax=axes, label="share of the recorded steps in a bin", shrink=0.6, aspect=35, pad=0.01)
+        axes[0, 0].set_title(caption, loc="left")
+        height = figure.get_size_inches()[1]
+        bar = figure.add_axes((axes[0, -1].get_position().x1 + 0.015, 1 / height, 0.012, 1 - 1.8 / height))
+        figure.colorbar(ScalarMappable(norm, _INK), cax=bar, label="share of the recorded steps in a bin")
         _add_legend(figure, diagrams)
     return figure
+
+
+def _make_axes(rows: int, columns: int) -> tuple[Figure, NDArray[Any]]:
+    """Panels of one size whatever their number; placed by hand, which takes no trial drawing."""
+    width, height = 1.9 + 4.5 * columns, 1.3 + 2.0 * rows
+    figure = Figure(figsize=(width, height))
+    margins = {"left": 0.75 / width, "right": 1 - 1.15 / width, "bottom": 0.9 / height, "top": 1 - 0.4 / height}
+    axes = figure.subplots(
+        rows, columns, sharex=True, squeeze=False, gridspec_kw={**margins, "wspace": 0.2, "hspace": 0.1}
+    )
+    figure.align_ylabels(axes)
+    return figure, axes
+
+
+def _shading(total: int) -> LogNorm:
+    """Logarithmic shades from a single step of TOTAL to `DARKEST_SHARE`, over a decade at the least."""
+    return LogNorm(min(1 / total, DARKEST_SHARE / 10), DARKEST_SHARE, clip=True)
 
 
 def _add_legend(figure: Figure, diagrams: Sequence[Sequence[Diagram]]) -> None:
@@ -96,7 +111,7 @@ def _add_legend(figure: Figure, diagrams: Sequence[Sequence[Diagram]]) -> None:
         return
     handles = [Line2D([], [], linestyle="", marker="s", markersize=4, color=_colour(j)) for j in crossed]
     labels = [f"section: feature {j} within the zero plane" for j in crossed]
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(crossed), handletextpad=0.2)
+    figure.legend(handles, labels, loc="lower center", ncols=len(crossed), handletextpad=0.2)
 
 
 def _colour(feature: int) -> str:
@@ -105,27 +120,29 @@ def _colour(feature: int) -> str:
 
 def _draw_panel(axes: Axes, values: NDArray[np.float64], diagram: Diagram, norm: LogNorm) -> None:
     """Density as an image in grey, the sections over it in colour."""
-    order = slice(None) if values[0] <= values[-1] else slice(None, None, -1)
     low, high = _occupied(diagram.counts)
     step = abs(values[-1] - values[0]) / max(len(values) - 1, 1) or max(abs(values[0]), 1.0) * 1e-3
-    extent = (
-        float(values.min() - step / 2),
-        float(values.max() + step / 2),
-        float(diagram.edges[low]),
-        float(diagram.edges[high]),
-    )
-    stride, height = math.ceil(len(values) / LARGEST_COLUMNS), math.ceil((high - low) / LARGEST_ROWS)
-    share = _pool(diagram.counts[order, low:high], stride, height) / diagram.total
-    image = np.ma.masked_equal(share.T, 0)
-    options: dict[str, Any] = {"origin": "lower", "aspect": "auto", "extent": extent, "interpolation": "nearest"}
-    axes.imshow(image, cmap=_INK, norm=norm, **options)
+    sides = float(values.min() - step / 2), float(values.max() + step / 2)
+    image = _render(diagram, slice(low, high), norm)
+    if values[0] > values[-1]:
+        image = image[:, ::-1]
+    extent = (*sides, float(diagram.edges[low]), float(diagram.edges[high]))
+    axes.imshow(image, origin="lower", aspect="auto", extent=extent, interpolation="nearest")
+    axes.set_ylabel(f"${feature_symbol(diagram.observable, diagram.feature)}$")
+
+
+def _render(diagram: Diagram, bins: slice, norm: LogNorm) -> NDArray[np.uint8]:
+    """Image (bins, values, RGBA) of a panel, pooled to its resolution."""
+    counts = diagram.counts[:, bins]
+    columns, rows = math.ceil(len(counts) / LARGEST_COLUMNS), math.ceil(counts.shape[1] / LARGEST_ROWS)
+    pooled = _pool(counts, columns, rows).T
+    image = _INK(norm(pooled / diagram.total), bytes=True)
+    image[pooled == 0] = 255
     for feature, section in sorted(diagram.sections.items()):
         # One value out of each pooled few: pooled, the dots of a chaotic band would hide the density.
-        hit = _pool(section[order][::stride, low:high], 1, height).T > 0
-        overlay = np.zeros((*hit.shape, 4))
-        overlay[hit] = to_rgba(_colour(feature))
-        axes.imshow(overlay, **options)
-    axes.set_ylabel(f"${feature_symbol(diagram.observable, diagram.feature)}$")
+        hit = _pool(section[::columns, bins], 1, rows).T > 0
+        image[hit] = np.multiply(to_rgba(_colour(feature)), 255)
+    return image
 
 
 def _occupied(counts: NDArray[np.unsignedinteger]) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib as mpl
 
@@ -18,7 +19,7 @@ AXIS_LABELS = {
 FEATURE_SYMBOLS = {"overlap_o_semantic": "m^o_{%s}", "attention": "A_{%s}"}
 """Symbol of a feature of each observable; the semantic part of the output overlap is what the literature draws."""
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": 9,
     "font.family": "DejaVu Sans",
     "mathtext.fontset": "cm",

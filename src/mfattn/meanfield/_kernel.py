@@ -3,10 +3,10 @@
 Everything that a cached kernel inlines stands in this one file, because Numba's cache on disk notices edits of the
 file that defines a kernel and of no other.
 
-Points of a batch travel in *packs* of `LANES`. A pack's state is an array whose last axis runs over its lanes, and every
-operation on it is one vector instruction (or a few) of the processor: the type `Lanes` below is that last axis. Vectors
-are written out, not left to the compiler's loop vectoriser, so that the speed does not hang on its mood, and so that
-a lane's arithmetic is the same whatever the pack it rides in. No fast-math flag anywhere: a fused multiply-add
+Points of a batch travel in *packs* of `LANES`. A pack's state is an array whose last axis runs over its lanes, and
+every operation on it is one vector instruction (or a few) of the processor: the type `LanesType` below is that axis.
+Vectors are written out, not left to the compiler's loop vectoriser, so that the speed does not hang on its mood, and so
+that a lane's arithmetic is the same whatever the pack it rides in. No fast-math flag anywhere: a fused multiply-add
 happens where `fma` says so and nowhere else, which is why the bits agree between processors.
 """
 

@@ -107,7 +107,9 @@ class Model:
     Poc-López and Aguilera, *Dynamical Mean-Field Theory of Self-Attention Neural Networks*, arXiv 2406.07247.
     """
 
-    def __init__(self, weights: Weights, *, beta: float, gamma: float, epsilon: float, output_scale: float = 1.0) -> None:
+    def __init__(
+        self, weights: Weights, *, beta: float, gamma: float, epsilon: float, output_scale: float = 1.0
+    ) -> None:
         check_parameters(weights, beta, gamma, epsilon, output_scale)
         self.weights = weights
         self.beta, self.gamma, self.epsilon, self.output_scale = beta, gamma, epsilon, output_scale
@@ -197,11 +199,11 @@ def check_parameters(
     weights: Weights, beta: ArrayLike, gamma: ArrayLike, epsilon: ArrayLike, output_scale: ArrayLike
 ) -> None:
     """Raise ValueError for parameters that the map does not allow, at any of their points."""
-    named = {"beta": beta, "gamma": gamma, "epsilon": epsilon, "output_scale": output_scale}
+    named: dict[str, ArrayLike] = {"beta": beta, "gamma": gamma, "epsilon": epsilon, "output_scale": output_scale}
     for name, value in named.items():
         if not np.isfinite(value).all():
-            raise ValueError(f"{name} must be finite, found {value}")
+            raise ValueError(f"{name} must be finite, found {value!r}")
     if not ((np.asarray(epsilon) >= 0).all() and (np.asarray(epsilon) <= 1).all()):
-        raise ValueError(f"epsilon must lie from 0 to 1, found {epsilon}")
+        raise ValueError(f"epsilon must lie from 0 to 1, found {epsilon!r}")
     if weights.position_bits == 0 and np.any(epsilon):
-        raise ValueError(f"epsilon must be 0 where there are no positional bits, found {epsilon}")
+        raise ValueError(f"epsilon must be 0 where there are no positional bits, found {epsilon!r}")

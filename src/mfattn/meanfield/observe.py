@@ -11,7 +11,7 @@ from mfattn.meanfield.orbits import Orbits, check_steps
 from mfattn.meanfield.period import WINDOW, period
 
 ObservedName = Literal["overlap_o_semantic", "attention"]
-OBSERVED: tuple[str, ...] = get_args(ObservedName)
+OBSERVED: tuple[ObservedName, ...] = get_args(ObservedName)
 """Observables that can be reduced."""
 
 
@@ -45,7 +45,7 @@ class Raster:
 
 @dataclass(frozen=True, eq=False)
 class Observation:
-    """What is kept of the orbits of a batch, for O observables and F features, in the order in which they were asked for.
+    """What is kept of the orbits of a batch, for O observables and F features in the order in which they were given.
 
     `raster` counts the recorded values of each feature. `section` counts, for each ordered pair (i, j) of different
     features, the values of feature i at the steps where feature j lies within the width of zero; `pairs` names the

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfattn.meanfield.classes import FIELDS
-from mfattn.meanfield.model import Array, Context, Orbit, check_parameters
+from mfattn.meanfield.model import Context, Orbit, check_parameters
 from mfattn.meanfield.weights import Weights
 
 if TYPE_CHECKING:
@@ -175,12 +175,12 @@ def check_steps(steps: int) -> int:
     return steps
 
 
-def orbit(model_weights: Weights, start: Context, steps: int, *, transient: int = 0, **parameters: float) -> Orbit:
+def orbit(weights: Weights, start: Context, steps: int, *, transient: int = 0, **parameters: float) -> Orbit:
     """Orbit at one parameter point, after a transient that is not recorded.
 
     Parameters
     ----------
-    model_weights : Weights
+    weights : Weights
     start : Context
     steps : int
         Recorded steps.
@@ -194,8 +194,7 @@ def orbit(model_weights: Weights, start: Context, steps: int, *, transient: int 
     Orbit
         Arrays (steps, M).
     """
-    orbits = Orbits(model_weights, starts=start, **parameters)  # type: ignore[arg-type]
+    orbits = Orbits(weights, starts=start, **parameters)
     orbits.advance(transient)
-    recorded: Array
     batch = orbits.record(steps)
     return Orbit(**{name: recorded[0] for name, recorded in vars(batch).items()})

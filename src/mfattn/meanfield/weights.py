@@ -40,7 +40,7 @@ def position_codes(position_bits: int) -> NDArray[np.float64]:
     """
     positions = np.arange(2**position_bits)[:, np.newaxis]
     digits = (positions >> np.arange(position_bits)[::-1]) & 1
-    return 2.0 * digits - 1.0
+    return np.asarray(2.0 * digits - 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,9 @@ class Weights:
         position_weights = np.asarray(self.position_weights, dtype=np.float64)
         expected = (len(FIELDS), self.features)
         if position_weights.ndim != 3 or position_weights.shape[:2] != expected:
-            raise ValueError(f"position_weights must have shape (4, {self.features}, P), found {position_weights.shape}")
+            raise ValueError(
+                f"position_weights must have shape (4, {self.features}, P), found {position_weights.shape}"
+            )
         object.__setattr__(self, "position_weights", position_weights)
 
     @property
@@ -127,7 +129,7 @@ class _LegacyDraws:
         self.signs(features, template)
 
     def signs(self, *shape: int) -> NDArray[np.float64]:
-        return self._state.randint(2, size=shape) * 2.0 - 1.0
+        return np.asarray(self._state.randint(2, size=shape) * 2.0 - 1.0)
 
     def normal(self, scale: float, *shape: int) -> NDArray[np.float64]:
         return self._state.normal(0.0, scale, shape)
@@ -143,7 +145,7 @@ class _ModernDraws:
         self._generator = np.random.default_rng(np.random.SeedSequence(seed))
 
     def signs(self, *shape: int) -> NDArray[np.float64]:
-        return self._generator.integers(0, 2, size=shape) * 2.0 - 1.0
+        return np.asarray(self._generator.integers(0, 2, size=shape) * 2.0 - 1.0)
 
     def normal(self, scale: float, *shape: int) -> NDArray[np.float64]:
         return self._generator.normal(0.0, scale, shape)
@@ -161,7 +163,11 @@ def _draws(rng: Seeding, seed: int, features: int, template: int) -> _Draws:
 
 
 def _check_sizes(features: int, position_bits: int, template: int) -> None:
-    for name, size, least in (("features", features, 1), ("position_bits", position_bits, 0), ("template", template, 1)):
+    for name, size, least in (
+        ("features", features, 1),
+        ("position_bits", position_bits, 0),
+        ("template", template, 1),
+    ):
         if size < least:
             raise ValueError(f"{name} must be at least {least}, found {size}")
 

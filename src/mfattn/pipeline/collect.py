@@ -11,7 +11,9 @@ from mfattn.pipeline.plan import Plan
 from mfattn.pipeline.store import InvalidFile, RunFolder, pack_arrays, write_file
 
 
-def join_blocks(experiment: Experiment, plan: Plan, folder: RunFolder) -> tuple[Arrays, list[dict[str, Any]], list[int]]:
+def join_blocks(
+    experiment: Experiment, plan: Plan, folder: RunFolder
+) -> tuple[Arrays, list[dict[str, Any]], list[int]]:
     """Arrays over the whole grid, what is known about each block, and the blocks that are missing or invalid.
 
     An invalid block does not stop the others; where any is returned, the arrays are not complete.

@@ -24,7 +24,13 @@ class Config(BaseModel):
         yield from ()
 
 
-Root = TypeVar("Root", bound=Config)
+class RunConfig(Config):
+    """Root of a config file."""
+
+    experiment: str
+
+
+Root = TypeVar("Root", bound=RunConfig)
 
 
 def load(path: Path, schemas: Mapping[str, type[Root]], assignments: Sequence[str] = ()) -> Root:
@@ -85,14 +91,18 @@ def _mistake(document: Document, root: JsonSchema, detail: ErrorDetails) -> str:
             return f"{document.where(path[:-1])}: {dotted_name(path)}: missing; {allowed}"
         found = describe_value(detail["input"][path[-1]])
         return f"{document.where(path)}: {dotted_name(path)}: {allowed}, found {found}"
-    if kind == "missing":
+    if kind == "missing" and isinstance(path[-1], int):
+        path, node = path[:-1], parent
+    elif kind == "missing":
         return f"{document.where(path[:-1])}: {dotted_name(path)}: missing"
     if kind == "extra_forbidden":
         known = list(parent.get("properties", {}))
         close = difflib.get_close_matches(str(path[-1]), known, n=1)
         hint = f"did you mean '{close[0]}'?" if close else f"allowed are {', '.join(known)}"
         return f"{document.where(path, key=True)}: {dotted_name(path)}: unknown key; {hint}"
-    return f"{document.where(path)}: {dotted_name(path)}: {describe(root, node)}, found {describe_value(detail['input'])}"
+    return (
+        f"{document.where(path)}: {dotted_name(path)}: {describe(root, node)}, found {describe_value(detail['input'])}"
+    )
 
 
 def _resolve(root: JsonSchema, location: Sequence[str | int]) -> tuple[KeyPath, JsonSchema, JsonSchema]:
@@ -100,7 +110,7 @@ def _resolve(root: JsonSchema, location: Sequence[str | int]) -> tuple[KeyPath, 
     path: list[str | int] = []
     node, parent = root, root
     for part in location:
-        node = _dereference(root, node)
+        node = dereference(root, node)
         variants = node.get("discriminator", {}).get("mapping", {})
         if part in variants:
             node = {"$ref": variants[part]}
@@ -112,11 +122,11 @@ def _resolve(root: JsonSchema, location: Sequence[str | int]) -> tuple[KeyPath, 
             node = items[part] if items and part < len(items) else node.get("items", {})
         else:
             node = node.get("properties", {}).get(part, {})
-    return tuple(path), _dereference(root, node), parent
+    return tuple(path), dereference(root, node), parent
 
 
-def _dereference(root: JsonSchema, node: JsonSchema) -> JsonSchema:
-    """Follow references, and the nullable wrapper of optional keys."""
+def dereference(root: JsonSchema, node: JsonSchema) -> JsonSchema:
+    """The schema that NODE stands for: follows references, and the nullable wrapper of optional keys."""
     while True:
         if "$ref" in node:
             node = root["$defs"][node["$ref"].rsplit("/", 1)[1]]
@@ -129,7 +139,7 @@ def _dereference(root: JsonSchema, node: JsonSchema) -> JsonSchema:
 
 def describe(root: JsonSchema, node: JsonSchema) -> str:
     """What a schema allows, in words: ``a whole number above 0``."""
-    node = _dereference(root, node)
+    node = dereference(root, node)
     if "const" in node:
         return f"'{node['const']}'"
     if "enum" in node:

@@ -46,14 +46,14 @@ class Plan:
         """Number of blocks."""
         return math.ceil(self.points / self.block_size)
 
-    def range(self, block: int) -> range:
+    def points_of(self, block: int) -> range:
         """Grid points of BLOCK."""
         start = block * self.block_size
         return range(start, min(start + self.block_size, self.points))
 
     def ranges(self) -> Iterator[range]:
         """Grid points of every block, in order."""
-        return (self.range(block) for block in range(self.blocks))
+        return (self.points_of(block) for block in range(self.blocks))
 
     def to_json(self) -> str:
         """Text of `plan.json`."""

@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,15 @@ class Options:
     """What the command line says about a run beside its config; none of it changes a number."""
 
     out: Path | None = None
-    jobs: int = field(default_factory=available_cores)
+    jobs: int | None = None
     block_size: int | None = None
     dry_run: bool = False
     force: bool = False
+
+    @property
+    def workers(self) -> int:
+        """Worker processes: those asked for, else as many as there are cores for us."""
+        return self.jobs or available_cores()
 
     @property
     def results(self) -> Path:
@@ -83,9 +88,9 @@ def run(experiment: Experiment, name: str, options: Options) -> None:
     arrays = _finished_result(experiment, plan, folder)
     if arrays is None:
         plan = folder.open(plan)
-        arrays = _complete(experiment, name, plan, folder, options.jobs)
+        arrays = _complete(experiment, name, plan, folder, options.workers)
     say("result", str(folder.result))
-    say("hash", result_hash(arrays))
+    say("hash", str(_recorded_hash(folder)))
     draw(experiment, name, arrays, options.figures)
 
 
@@ -100,9 +105,12 @@ def _announce(experiment: Experiment, plan: Plan, folder: RunFolder, options: Op
     for word, text in experiment.describe():
         say(word, text)
     total = plan.points * experiment.steps_per_point
-    seconds = experiment.estimate() / min(options.jobs, plan.blocks)
-    workers = "1 worker" if options.jobs == 1 else f"{options.jobs} workers"
-    say("plan", f"{plan.points:,} points in {plan.blocks} blocks, {total:,} steps   about {_clock(seconds)} on {workers}")
+    seconds = experiment.estimate() / min(options.workers, plan.blocks)
+    workers = "1 worker" if options.workers == 1 else f"{options.workers} workers"
+    say(
+        "plan",
+        f"{plan.points:,} points in {plan.blocks} blocks, {total:,} steps   about {_clock(seconds)} on {workers}",
+    )
 
 
 def _clock(seconds: float) -> str:
@@ -121,13 +129,21 @@ def _finished_result(experiment: Experiment, plan: Plan, folder: RunFolder) -> A
         }
         if {name: ArrayLayout(array.shape, array.dtype) for name, array in arrays.items()} != expected:
             raise InvalidFile("its arrays are not this run's")
-        about = json.loads(folder.provenance.read_text())
-        if about["result"] != result_hash(arrays):
+        if _recorded_hash(folder) != result_hash(arrays):
             raise InvalidFile("it is not the result that its provenance names")
-    except (InvalidFile, OSError, ValueError, KeyError, TypeError) as error:
+    except InvalidFile as error:
         say("bad", f"{folder.result}: {error}; renamed to {set_aside(folder.result, '.bad').name} and collected again")
         return None
     return arrays
+
+
+def _recorded_hash(folder: RunFolder) -> object:
+    """Hash of the result that the provenance beside it names, or None."""
+    try:
+        about = json.loads(folder.provenance.read_text())
+    except (OSError, ValueError):
+        return None
+    return about.get("result") if isinstance(about, dict) else None
 
 
 def _complete(experiment: Experiment, name: str, plan: Plan, folder: RunFolder, jobs: int) -> Arrays:
@@ -194,7 +210,7 @@ def _compute(work: Work, missing: list[int], jobs: int) -> None:
 def _progress(work: Work, missing: list[int]) -> Iterator[tuple[Callable[[int], None], Callable[[Done, int], None]]]:
     plan, per_point = work.plan, work.experiment.steps_per_point
     total = plan.points * per_point
-    ahead = sum(len(plan.range(block)) for block in missing) * per_point
+    ahead = sum(len(plan.points_of(block)) for block in missing) * per_point
     terminal = sys.stderr.isatty()
     bar = tqdm(
         total=total, initial=total - ahead, desc="steps", unit="step", unit_scale=True, disable=None, dynamic_ncols=True
@@ -203,8 +219,11 @@ def _progress(work: Work, missing: list[int]) -> Iterator[tuple[Callable[[int], 
     def finish(block: Done, done: int) -> None:
         bar.set_postfix_str(f"block {done}/{plan.blocks}")
         if not terminal:
-            points = plan.range(block.block)
-            say("block", f"{block.block}: points {points.start}-{points.stop - 1}, {block.seconds:.2f} s   {done}/{plan.blocks}")
+            points = plan.points_of(block.block)
+            say(
+                "block",
+                f"{block.block}: points {points.start}-{points.stop - 1}, {block.seconds:.2f} s   {done}/{plan.blocks}",
+            )
 
     with bar:
         yield lambda steps: bar.update(steps) and None, finish

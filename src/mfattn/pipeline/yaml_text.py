@@ -24,7 +24,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.events.AliasEvent):
-            event = self.peek_event()
+            event = self.peek_event()  # type: ignore[no-untyped-call]
             raise yaml.composer.ComposerError(None, None, "aliases (*name) are not supported", event.start_mark)
         return super().compose_node(parent, index)
 
@@ -157,6 +157,7 @@ def _build(node: yaml.Node, path: KeyPath, document: Document, place: Any) -> An
         return tuple(_build(child, (*path, index), document, place) for index, child in enumerate(node.value))
     if isinstance(node, yaml.MappingNode):
         return dict(_items(node, path, document, place))
+    assert isinstance(node, yaml.ScalarNode)
     return _scalar(node)
 
 
@@ -201,6 +202,8 @@ def read_file(path: Path) -> Document:
         raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
     document = parse_text(text, str(path))
     if not isinstance(document.data, dict):
-        mistakes = document.mistakes or [f"{path}:1:1: a mapping of keys to values, found {'nothing' if document.data is None else 'something else'}"]
+        mistakes = document.mistakes or [
+            f"{path}:1:1: a mapping of keys to values, found {'nothing' if document.data is None else 'something else'}"
+        ]
         raise InputError(*mistakes)
     return document

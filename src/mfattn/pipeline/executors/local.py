@@ -48,7 +48,7 @@ def available_cores() -> int:
 def compute_block(work: Work, block: int, advance: Advance) -> Done:
     """Compute one block and write it."""
     started, clock = provenance.now(), time.perf_counter()
-    arrays = work.experiment.compute(work.plan.range(block), advance)
+    arrays = work.experiment.compute(work.plan.points_of(block), advance)
     seconds = time.perf_counter() - clock
     about: dict[str, Any] = {"started": started, "seconds": round(seconds, 3), **provenance.machine()}
     work.folder.write_block(work.plan, block, arrays, about)

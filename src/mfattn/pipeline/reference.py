@@ -1,0 +1,61 @@
+"""Reference of all keys of a config, as Markdown, from its schema."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from mfattn.pipeline.config import JsonSchema, RunConfig, dereference, describe
+
+_INTRODUCTION = """\
+# Keys of the config files
+
+Made by `mfattn schema --markdown`; do not edit. A key without a default is required. Any key can be set on the command
+line as well: `--set sweep.num=401`. The files are YAML 1.2: `1e-8` is a number, `12:30:00` and `yes` are text; every
+key is given once; aliases and tags are not supported.
+"""
+
+
+def markdown(schemas: Mapping[str, type[RunConfig]]) -> str:
+    """The reference of all experiments."""
+    parts = [_INTRODUCTION]
+    for name, schema in schemas.items():
+        root = schema.model_json_schema()
+        parts.append(f"\n## `experiment: {name}`\n\n{root['description'].splitlines()[0]}\n")
+        parts.append("\n| key | what it is | allowed | default |\n|---|---|---|---|\n")
+        parts += [
+            f"| `{key}` | {what} | {allowed} | {default} |\n" for key, what, allowed, default in _rows(root, root, "")
+        ]
+    return "".join(parts)
+
+
+class _Row(NamedTuple):
+    key: str
+    what: str
+    allowed: str
+    default: str
+
+
+def _rows(root: JsonSchema, node: JsonSchema, prefix: str) -> Iterator[_Row]:
+    """Rows of all keys below NODE."""
+    required = node.get("required", ())
+    for name, entry in node["properties"].items():
+        target = dereference(root, entry)
+        key = f"{prefix}{name}"
+        what = entry.get("description") or target.get("description", "")
+        default = "" if name in required or target.get("type") == "object" else _default(entry)
+        yield _Row(key, what, describe(root, entry), default)
+        if "properties" in target:
+            yield from _rows(root, target, f"{key}.")
+        for variant, reference in target.get("discriminator", {}).get("mapping", {}).items():
+            yield from _variant_rows(root, f"{key}.", target["discriminator"]["propertyName"], variant, reference)
+
+
+def _variant_rows(root: JsonSchema, prefix: str, tag: str, variant: str, reference: str) -> Iterator[_Row]:
+    """Rows of one variant of a section; its tag, which all variants have, comes first."""
+    rows = list(_rows(root, dereference(root, {"$ref": reference}), prefix))
+    for row in sorted(rows, key=lambda row: row.key != prefix + tag):
+        yield row._replace(key=f"{row.key}: {variant}") if row.key == prefix + tag else row
+
+
+def _default(entry: Mapping[str, Any]) -> str:
+    value = entry.get("default")
+    return "" if value is None else f"`{value}`"
