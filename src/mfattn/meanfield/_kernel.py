@@ -371,31 +371,34 @@ def _compute_fields(tables, parameters, attention, position, scratch):
 
 
 @inlined
-def _attend(tables, parameters, filled, scratch, attention, produced):
+def _attend(tables, parameters, position, filled, scratch, attention, produced):
     """A' = Sum_d softmax(logits)_d m^v_d, written to the row of position PRODUCED."""
-    features = number(tables.features)
+    features, context = number(tables.features), tables.position_fields.shape[0]
     scale = load(parameters, LOGIT_SCALE)
+    # A full window is read in the order of its rows; one that is filling begins at its oldest token.
+    oldest = 0 if filled == context else (position - filled + 1) % context
     top = everywhere(-np.inf)
     for d in range(filled):
-        overlap = load(scratch.query, 0) * load(scratch.keys, d * features)
+        token = (oldest + d if oldest + d < context else oldest + d - context) * features
+        overlap = load(scratch.query, 0) * load(scratch.keys, token)
         for a in range(1, features):
-            overlap = fma(load(scratch.query, a), load(scratch.keys, d * features + a), overlap)
+            overlap = fma(load(scratch.query, a), load(scratch.keys, token + a), overlap)
         logit = scale * overlap
         store(scratch.logits, d, logit)
         top = larger(top, logit)
     total = everywhere(0.0)
+    result = produced * features
     for a in range(features):
-        store(attention, produced * features + a, total)
+        store(attention, result + a, total)
     for d in range(filled):
+        token = (oldest + d if oldest + d < context else oldest + d - context) * features
         weight = exponential(load(scratch.logits, d) - top)
         total = total + weight
         for a in range(features):
-            row = produced * features + a
-            store(attention, row, fma(weight, load(scratch.values, d * features + a), load(attention, row)))
+            store(attention, result + a, fma(weight, load(scratch.values, token + a), load(attention, result + a)))
     inverse = 1.0 / total
     for a in range(features):
-        row = produced * features + a
-        store(attention, row, load(attention, row) * inverse)
+        store(attention, result + a, load(attention, result + a) * inverse)
 
 
 @inlined
@@ -415,7 +418,7 @@ def _step(tables, window, pack, scratch):
     parameters, attention = window.parameters[pack], window.attention[pack]
     _compute_fields(tables, parameters, attention, position, scratch)
     produced = position + 1 if position + 1 < context else 0
-    _attend(tables, parameters, filled, scratch, attention, produced)
+    _attend(tables, parameters, position, filled, scratch, attention, produced)
     window.position[pack] = produced
     window.filled[pack] = min(filled + 1, context)
 

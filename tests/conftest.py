@@ -1,0 +1,26 @@
+"""Shared settings and fixtures."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from mfattn.meanfield import Weights, segmented_weights
+
+ROOT = Path(__file__).parent.parent
+
+# The first example of a test may compile a kernel, so no example has a deadline.
+settings.register_profile("mfattn", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("mfattn")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Top of the checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def published() -> Weights:
+    """The published instance: 99 columns in 3 segments, seed 1."""
+    return segmented_weights(3, 2, template=99, segments=3, seed=1, rng="legacy")
