@@ -17,8 +17,12 @@ seeds = st.integers(0, 2**32 - 1)
 gains = st.floats(0, 4)
 
 
+SIZES = st.integers(1, 6)
+BITS = st.integers(0, 6)
+
+
 @st.composite
-def weights(draw, features=st.integers(1, 6), position_bits=st.integers(0, 6)) -> Weights:
+def weights(draw, features=SIZES, position_bits=BITS) -> Weights:
     """An instance of any of the five ensembles."""
     ensemble = draw(st.sampled_from(["segments", "random", "gaussian", "product", "assigned"]))
     m, p, seed = draw(features), draw(position_bits), draw(seeds)

@@ -91,7 +91,8 @@ def test_a_positive_correlation_loses_stability_at_its_inverse(position_bits):
     assert np.abs(multipliers(1 / 0.8, 0.8, length)).max() == pytest.approx(1)
     start = Context(np.full((length, 1), 1e-9), 0)
     below, above = (
-        Orbits(weights_with([[0.8]], position_bits), beta=beta, gamma=10, epsilon=0, starts=start) for beta in (1.2, 1.3)
+        Orbits(weights_with([[0.8]], position_bits), beta=beta, gamma=10, epsilon=0, starts=start)
+        for beta in (1.2, 1.3)
     )
     below.advance(20_000)
     above.advance(20_000)
@@ -112,7 +113,13 @@ def test_uniform_attention_with_a_negative_correlation_has_period_l_plus_1(posit
     length = 2**position_bits
     start = Context(np.random.default_rng(2).normal(0, 0.3, (length, 1)), 0)
     recorded = orbit(
-        weights_with([[-0.9]], position_bits), start, 2048, transient=100_000, beta=1.3 * length / 0.9, gamma=0, epsilon=0
+        weights_with([[-0.9]], position_bits),
+        start,
+        2048,
+        transient=100_000,
+        beta=1.3 * length / 0.9,
+        gamma=0,
+        epsilon=0,
     )
     assert np.abs(recorded.attention).max() > 0.03
     assert period(recorded.attention) == length + 1

@@ -92,7 +92,11 @@ def test_a_point_does_not_depend_on_its_neighbours_or_its_place_in_the_batch(dat
     starts = [data.draw(own.contexts(weights)) for _ in range(3)]
     starts = [starts[i] for i in generator.integers(0, 3, number)]
     epsilon = np.zeros(number) if weights.position_bits == 0 else generator.uniform(0, 1, number)
-    parameters = {"beta": generator.uniform(0, 4, number), "gamma": generator.uniform(0, 300, number), "epsilon": epsilon}
+    parameters = {
+        "beta": generator.uniform(0, 4, number),
+        "gamma": generator.uniform(0, 300, number),
+        "epsilon": epsilon,
+    }
     together = Orbits(weights, starts=starts, **parameters).record(20)
     chosen = data.draw(st.integers(0, number - 1))
     single = {name: value[chosen] for name, value in parameters.items()}

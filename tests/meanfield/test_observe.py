@@ -104,7 +104,9 @@ def test_nothing_observed_is_no_result(published):
         Observer(orbits, raster=Raster(10, -1, 1), width=0.1, features=[0]).result()
 
 
-@pytest.mark.parametrize(("bins", "low", "high"), [(0, 0, 1), (1, 1, 1), (1, 1, 0), (1, -np.inf, 0), (1, -1e308, 1e308)])
+@pytest.mark.parametrize(
+    ("bins", "low", "high"), [(0, 0, 1), (1, 1, 1), (1, 1, 0), (1, -np.inf, 0), (1, -1e308, 1e308)]
+)
 def test_rasters_need_bins_and_an_ascending_range(bins, low, high):
     with pytest.raises(ValueError, match=r"bins must|range must"):
         Raster(bins, low, high)

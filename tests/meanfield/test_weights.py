@@ -28,6 +28,11 @@ from mfattn.meanfield.classes import odd_characters, sign_vectors
 from .strategies import seeds
 
 
+def same(patterns):
+    """The same patterns for the four kinds of weights."""
+    return {name: patterns for name in FIELDS}
+
+
 @given(st.integers(1, 7), st.integers(1, 40), st.floats(0, 3), seeds)
 def test_the_sum_over_classes_is_the_mean_over_columns(features, number, beta, seed):
     generator = np.random.default_rng(seed)
@@ -132,7 +137,7 @@ def test_assigned_conventions_agree_where_the_output_order_is_symmetric_and_diff
 
 
 def test_assigned_positions_are_rectified_and_logits_unscaled():
-    patterns = dict.fromkeys(FIELDS, [0, 1])
+    patterns = same([0, 1])
     weights = assigned_weights(2, patterns, -np.ones((4, 2, 1)))
     assert weights.position_fields[0].tolist() == [[1, 1], [0, 0]]
     assert weights.logit_scale == 1
@@ -166,10 +171,10 @@ def test_sign_vectors_are_all_those_that_begin_with_plus_one():
         (lambda: gaussian_weights(3, 2, template=9, seed=1, scale=-1), "scale must be .* found -1"),
         (lambda: product_weights(5, 2, template=9, seed=1), "at most 3 features, found 5"),
         (lambda: assigned_weights(17, {}, []), "base_patterns must be 1 to 16, found 17"),
-        (lambda: assigned_weights(2, dict.fromkeys(FIELDS, [2]), []), "numbers from 0 to 1"),
-        (lambda: assigned_weights(2, dict.fromkeys(FIELDS, [0]), [], base_of=[2]), "base_of must hold"),
-        (lambda: assigned_weights(2, dict.fromkeys(FIELDS, [0]), [], convention="other"), "convention must be"),
-        (lambda: assigned_weights(2, dict.fromkeys(FIELDS, [0]), [], convention="published"), "as many patterns"),
+        (lambda: assigned_weights(2, same([2]), []), "numbers from 0 to 1"),
+        (lambda: assigned_weights(2, same([0]), [], base_of=[2]), "base_of must hold"),
+        (lambda: assigned_weights(2, same([0]), [], convention="other"), "convention must be"),
+        (lambda: assigned_weights(2, same([0]), [], convention="published"), "as many patterns"),
         (lambda: ColumnClasses([[1.0]], np.ones((3, 1, 1))), r"couplings must have shape \(4, 1, 1\)"),
         (lambda: ColumnClasses([[np.nan]], np.ones((4, 1, 1))), "must be finite"),
         (lambda: ColumnClasses(np.ones((0, 2)), np.ones((4, 0, 2))), "signs must have shape"),
@@ -187,7 +192,7 @@ def test_what_does_not_fit_is_refused_with_what_was_found(call, message):
 
 
 def test_assigned_weights_have_no_prompt_tokens():
-    weights = assigned_weights(2, dict.fromkeys(FIELDS, [0, 1]), np.ones((4, 2, 0)))
+    weights = assigned_weights(2, same([0, 1]), np.ones((4, 2, 0)))
     with pytest.raises(ValueError, match="no template"):
         prompt_token(weights, "output", 0)
     with pytest.raises(ValueError, match="no template"):

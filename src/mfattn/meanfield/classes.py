@@ -157,4 +157,6 @@ def classes_from_correlations(correlations: ArrayLike) -> ColumnClasses:
         raise ValueError(f"correlations define the mean fields for at most 3 features, found {features}")
     signs = sign_vectors(features)
     characters = odd_characters(signs)
-    return ColumnClasses(signs, np.einsum("bj,fba->fja", characters, correlations) / len(signs))
+    # Added in a fixed order: `einsum` would leave it, and so the last bit, to the processor.
+    terms = characters[:, np.newaxis, :, np.newaxis] * correlations.swapaxes(0, 1)[:, :, np.newaxis, :]
+    return ColumnClasses(signs, sum(terms) / len(signs))

@@ -1,0 +1,269 @@
+"""Runs: one hash whatever the way, resumed, damaged, killed, stopped."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from mfattn.pipeline.errors import InputError, RunError
+from mfattn.pipeline.run import Options, plot, run
+from mfattn.pipeline.store import read_arrays, result_hash
+
+from .helpers import command, run_command, small_arguments, small_experiment
+
+SMALL_HASH = "1ba1d2b7d5bd567d1e196cc6a026f6ebbb748f528d589db00cd6ce5a27b7f35b"
+
+
+def folder_in(out):
+    (folder,) = [path for path in out.iterdir() if path.name.startswith("small-") or path.name.startswith("smoke-")]
+    return folder
+
+
+def hash_of(out):
+    return result_hash(read_arrays(folder_in(out) / "result.npz"))
+
+
+@pytest.fixture(scope="module")
+def finished(root, tmp_path_factory):
+    """A finished small run."""
+    out = tmp_path_factory.mktemp("finished")
+    run(small_experiment(root), "small", Options(out=out, jobs=1))
+    return out
+
+
+def test_the_golden_hash(root, finished):
+    assert hash_of(finished) == SMALL_HASH, (
+        "the numbers of cfgs/smoke.yaml have changed: raise NUMERICS_VERSION in mfattn/pipeline/plan.py, "
+        "then write the new hash here"
+    )
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("block_size", [1, 17, 64, 70])
+def test_blocks_and_workers_change_no_bit(root, tmp_path, finished, block_size, jobs):
+    run(small_experiment(root), "small", Options(out=tmp_path, jobs=jobs, block_size=block_size))
+    assert hash_of(tmp_path) == hash_of(finished)
+
+
+@pytest.mark.parametrize("cpu", ["haswell", "skylake-avx512"])
+def test_another_processor_target_changes_no_bit(root, tmp_path, finished, cpu):
+    cache = tmp_path / "cache"
+    process = run_command(
+        root, *small_arguments(root, tmp_path / "out", "--jobs", 1), NUMBA_CPU_NAME=cpu, NUMBA_CACHE_DIR=str(cache)
+    )
+    assert process.returncode == 0, process.stderr
+    assert any(cache.rglob("*.nbc"))
+    assert hash_of(tmp_path / "out") == hash_of(finished)
+
+
+def test_a_second_run_computes_nothing(root, tmp_path, capsys):
+    options = Options(out=tmp_path, jobs=1, block_size=16)
+    run(small_experiment(root), "small", options)
+    times = {path: path.stat().st_mtime_ns for path in folder_in(tmp_path).rglob("*")}
+    capsys.readouterr()
+    run(small_experiment(root), "small", options)
+    assert {path: path.stat().st_mtime_ns for path in folder_in(tmp_path).rglob("*")} == times
+    output = capsys.readouterr().out
+    assert "complete" in output
+    assert "block " not in output
+    assert (tmp_path / "figures" / "small.png").exists()
+    assert (tmp_path / "figures" / "small.pdf").exists()
+
+
+def test_force_sets_the_old_run_aside(root, tmp_path):
+    options = Options(out=tmp_path, jobs=1)
+    run(small_experiment(root), "small", options)
+    name = folder_in(tmp_path).name
+    for _ in range(2):
+        run(small_experiment(root), "small", Options(out=tmp_path, jobs=1, force=True))
+    folders = sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("small"))
+    assert folders == [name, f"{name}.1", f"{name}.2"]
+
+
+def test_a_dry_run_writes_nothing(root, tmp_path, capsys):
+    run(small_experiment(root), "small", Options(out=tmp_path / "out", dry_run=True, force=True))
+    assert not list(tmp_path.iterdir())
+    assert "70 points" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "swapped", "emptied"])
+def test_a_damaged_block_is_found_set_aside_and_computed_again(root, tmp_path, finished, capsys, damage):
+    options = Options(out=tmp_path, jobs=1, block_size=16)
+    run(small_experiment(root), "small", options)
+    folder = folder_in(tmp_path)
+    (folder / "result.npz").unlink()
+    block, other = folder / "blocks" / "00002.npz", folder / "blocks" / "00001.npz"
+    content = bytearray(block.read_bytes())
+    if damage == "flipped":
+        content[len(content) // 3] ^= 8
+    damaged = {"truncated": content[:-100], "flipped": content, "swapped": other.read_bytes(), "emptied": b""}[damage]
+    block.write_bytes(damaged)
+    run(small_experiment(root), "small", options)
+    assert hash_of(tmp_path) == hash_of(finished)
+    assert (folder / "blocks" / "00002.npz.bad").read_bytes() == bytes(damaged)
+    assert "renamed to 00002.npz.bad and computed again" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("file", ["result.npz", "provenance.json"])
+def test_a_damaged_result_is_collected_again(root, tmp_path, finished, file):
+    options = Options(out=tmp_path, jobs=1)
+    run(small_experiment(root), "small", options)
+    path = folder_in(tmp_path) / file
+    path.write_bytes(path.read_bytes()[:-20])
+    run(small_experiment(root), "small", options)
+    assert hash_of(tmp_path) == hash_of(finished)
+    assert (path.parent / "result.npz.bad").exists()
+
+
+def test_only_missing_blocks_are_computed(root, tmp_path, finished):
+    options = Options(out=tmp_path, jobs=1, block_size=16)
+    run(small_experiment(root), "small", options)
+    folder = folder_in(tmp_path)
+    (folder / "result.npz").unlink()
+    (folder / "blocks" / "00003.npz").unlink()
+    kept = {path: path.stat().st_mtime_ns for path in (folder / "blocks").iterdir()}
+    run(small_experiment(root), "small", Options(out=tmp_path, jobs=1, block_size=5))
+    assert hash_of(tmp_path) == hash_of(finished)
+    assert len(list((folder / "blocks").iterdir())) == len(kept) + 1
+    assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
+
+
+def test_provenance_says_where_a_result_came_from(root, finished):
+    about = json.loads((folder_in(finished) / "provenance.json").read_text())
+    assert about["result"] == hash_of(finished)
+    assert about["config"]["sweep"]["num"] == 70
+    assert about["config"]["model"]["weights"]["seed"] == 1
+    assert set(about["program"]["versions"]) >= {"python", "numpy", "numba", "mfattn"}
+    assert about["blocks"][0]["processor"]
+    assert about["blocks"][0]["seconds"] >= 0
+    assert {"started", "finished", "core_seconds"} <= about.keys()
+
+
+def test_a_result_holds_numbers_only(finished):
+    assert all(array.dtype.kind in "fiu" for array in read_arrays(folder_in(finished) / "result.npz").values())
+
+
+def test_plot_draws_again_and_needs_a_finished_run(root, tmp_path, finished):
+    figure = finished / "figures" / "small.png"
+    figure.unlink()
+    plot(small_experiment(root, "figure.features=[2]"), "small", Options(out=finished))
+    assert figure.exists()
+    with pytest.raises(InputError, match="not there; compute it with"):
+        plot(small_experiment(root), "small", Options(out=tmp_path))
+
+
+def test_a_full_disk_is_one_line_and_keeps_finished_blocks(root, tmp_path, finished, monkeypatch):
+    from mfattn.pipeline import store
+
+    replace, calls = os.replace, []
+
+    def full_after_three(source, target):
+        calls.append(target)
+        if len(calls) > 3:
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(store.os, "replace", full_after_three)
+    options = Options(out=tmp_path, jobs=1, block_size=16)
+    with pytest.raises(RunError, match=r"no space left; finished blocks are kept") as error:
+        run(small_experiment(root), "small", options)
+    assert error.value.status == 1
+    assert len(str(error.value).splitlines()) == 1
+    assert len(list((folder_in(tmp_path) / "blocks").iterdir())) == 2
+    monkeypatch.undo()
+    run(small_experiment(root), "small", options)
+    assert hash_of(tmp_path) == hash_of(finished)
+
+
+def test_a_file_size_limit_in_the_workers_is_one_line(root, tmp_path):
+    words = " ".join(f"'{word}'" for word in command(root, *small_arguments(root, tmp_path / "out", "--jobs", 2)))
+    process = subprocess.run(
+        ["bash", "-c", f"ulimit -f 4; exec {words} --block-size 20"],
+        capture_output=True,
+        text=True,
+        cwd=root,
+        timeout=300,
+    )
+    assert process.returncode == 1, process.stderr
+    lines = [line for line in process.stderr.splitlines() if "steps:" not in line]
+    assert len(lines) == 1
+    assert "no space left; finished blocks are kept" in lines[0]
+
+
+LONG = ("--set", "steps.transient=200000", "--block-size", 2)
+"""Some seconds of work in 35 blocks."""
+
+
+def start_long(root, out, jobs):
+    words = command(root, *small_arguments(root, out, *LONG, "--jobs", jobs))
+    return subprocess.Popen(
+        words, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def wait_for_blocks(process, out, number):
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if len(list(out.rglob("blocks/*.npz"))) >= number:
+            return
+        time.sleep(0.02)
+    raise AssertionError(process.communicate()[1])
+
+
+@pytest.fixture(scope="module")
+def long_hash(root, tmp_path_factory):
+    out = tmp_path_factory.mktemp("long")
+    process = start_long(root, out, 1)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    return hash_of(out)
+
+
+def test_killed_at_random_moments_a_run_goes_on_to_the_same_bits(root, tmp_path, long_hash):
+    chance = random.Random(5)
+    for attempt in range(4):
+        process = start_long(root, tmp_path, 2)
+        wait_for_blocks(process, tmp_path, 5 * attempt + 1)
+        time.sleep(chance.uniform(0, 0.2))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    assert not list(tmp_path.rglob("result.npz"))
+    process = start_long(root, tmp_path, 2)
+    output, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert hash_of(tmp_path) == long_hash
+    assert "begun before" in output
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_by_a_signal_a_run_says_so_and_goes_on(root, tmp_path, long_hash, number, jobs):
+    process = start_long(root, tmp_path, jobs)
+    wait_for_blocks(process, tmp_path, 3)
+    os.killpg(process.pid, number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 75, errors
+    assert f"stopped by {number.name}; finished blocks are kept" in errors.splitlines()[-1]
+    assert "Traceback" not in errors
+    process = start_long(root, tmp_path, jobs)
+    assert process.communicate(timeout=300)[1] is not None
+    assert process.returncode == 0
+    assert hash_of(tmp_path) == long_hash
+
+
+def test_a_dead_worker_is_one_line(root, tmp_path):
+    process = start_long(root, tmp_path, 2)
+    wait_for_blocks(process, tmp_path, 2)
+    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
+    names = {pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in children}
+    worker = next(pid for pid, name in names.items() if "popen_loky" in name)
+    os.kill(int(worker), signal.SIGKILL)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1, errors
+    assert "a worker process died" in errors
+    assert "Traceback" not in errors

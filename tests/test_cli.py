@@ -1,0 +1,150 @@
+"""The command line and the scripts."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mfattn import __version__
+from mfattn.cli import main
+
+from .pipeline.helpers import run_command, small_arguments
+
+SIZES = ("--set", "steps.transient=100", "--set", "steps.record=100")
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["run", "--help"], ["check", "--help"], ["plot", "--help"], ["--version"]]
+)
+def test_help_and_version(root, words):
+    process = run_command(root, *words)
+    assert process.returncode == 0
+    assert process.stdout.strip()
+
+
+def test_version_is_the_packages(root):
+    assert run_command(root, "--version").stdout.strip() == f"mfattn {__version__}"
+
+
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["run"], ["run", "x.yaml", "--jobs", "two"]])
+def test_wrong_usage_is_exit_2(root, words):
+    process = run_command(root, *words)
+    assert process.returncode == 2
+    assert "Traceback" not in process.stderr
+
+
+def test_help_needs_no_heavy_import(root):
+    code = "import sys; from mfattn.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    code += "import json; print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = set(json.loads(process.stderr))
+    assert not modules & {"numpy", "numba", "pydantic", "matplotlib", "yaml", "loky"}
+
+
+def test_the_numerical_modules_need_no_yaml_plots_or_processes(root):
+    code = "import sys, json, mfattn.meanfield; print(json.dumps(sorted(sys.modules)))"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    modules = set(json.loads(process.stdout))
+    assert not modules & {"numba", "pydantic", "matplotlib", "yaml", "loky", "tqdm"}
+
+
+@pytest.mark.parametrize("bad", ["typo", "missing", "folder", "set"])
+def test_bad_input_is_exit_2_with_nothing_written(root, tmp_path, capsys, bad):
+    config = tmp_path / "c.yaml"
+    config.write_text((root / "cfgs" / "smoke.yaml").read_text().replace("num: 201", "nun: 201"))
+    (tmp_path / "file").write_text("")
+    smoke = str(root / "cfgs" / "smoke.yaml")
+    words = {
+        "typo": [str(config), "--out", str(tmp_path / "out")],
+        "missing": [str(tmp_path / "none.yaml"), "--out", str(tmp_path / "out")],
+        "folder": [smoke, "--out", str(tmp_path / "file" / "below")],
+        "set": [smoke, "--set", "sweep.nmu=3", "--out", str(tmp_path / "out")],
+    }[bad]
+    assert main(["run", *words]) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.yaml", "file"]
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == (2 if bad == "typo" else 1)
+
+
+def test_check_names_the_valid_and_the_mistakes(root, tmp_path, capsys):
+    config = tmp_path / "c.yaml"
+    config.write_text("experiment: nothing")
+    assert main(["check", str(root / "cfgs" / "smoke.yaml"), str(config)]) == 2
+    output = capsys.readouterr()
+    assert "smoke.yaml: valid" in output.out
+    assert output.err.startswith(f"{config}:1:13: experiment: one of")
+
+
+def test_schema_is_json_that_names_every_section(capsys):
+    assert main(["schema", "bifurcation"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    assert {"model", "start", "sweep", "steps", "observe", "figure"} <= schema["properties"].keys()
+    assert main(["schema", "nothing"]) == 2
+
+
+def test_hash_is_the_one_that_run_prints(root, tmp_path, capsys):
+    assert main(list(map(str, small_arguments(root, tmp_path, "--jobs", 1)))) == 0
+    printed = re.search(r"^hash +(\w+)$", capsys.readouterr().out, re.MULTILINE)[1]
+    (folder,) = tmp_path.glob("smoke-*")
+    assert main(["hash", str(folder)]) == 0
+    assert capsys.readouterr().out.strip() == printed
+    assert main(["hash", str(tmp_path)]) == 2
+
+
+def test_scripts_take_their_own_experiment_only(root, tmp_path):
+    words = [sys.executable, "scripts/trajectory.py", "cfgs/smoke.yaml", "--out", str(tmp_path / "out")]
+    process = subprocess.run(words, capture_output=True, text=True, cwd=root)
+    assert process.returncode == 2
+    assert "experiment: one of trajectory, found 'bifurcation' (text)" in process.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_trajectory_script_writes_every_observable(root, tmp_path):
+    words = [sys.executable, "scripts/trajectory.py", "cfgs/trajectory.yaml", "--out", str(tmp_path), *SIZES]
+    process = subprocess.run(words, capture_output=True, text=True, cwd=root)
+    assert process.returncode == 0, process.stderr
+    (folder,) = tmp_path.glob("trajectory-*")
+    with np.load(folder / "result.npz") as result:
+        for name in ("attention", "overlap_o", "overlap_o_semantic", "overlap_v", "overlap_q", "overlap_k"):
+            assert result[name].shape == (1, 100, 3)
+        assert result["beta"].tolist() == [1.266]
+
+
+def test_the_config_reference_is_made_from_the_schema(root, capsys):
+    assert main(["schema", "--markdown"]) == 0
+    assert capsys.readouterr().out == (root / "docs" / "configuration.md").read_text(), (
+        "docs/configuration.md is old: mfattn schema --markdown > docs/configuration.md"
+    )
+
+
+def readme_commands(root):
+    """Commands of the README that run a config."""
+    blocks = re.findall(r"```(?:sh|console)\n(.*?)```", (root / "README.md").read_text(), re.DOTALL)
+    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    return [line for line in lines if re.match(r"(mfattn|python scripts/)", line)]
+
+
+def test_every_command_of_the_readme_runs(root, tmp_path):
+    commands = readme_commands(root)
+    assert commands
+    for line in commands:
+        words = shlex.split(line, comments=True)
+        words[:1] = [sys.executable, "-m", "mfattn"] if words[0] == "mfattn" else [sys.executable]
+        if "run" in words or "scripts/" in line:
+            words += ["--out", str(tmp_path), "--set", "steps.transient=50", "--set", "steps.record=50"]
+            words += ["--set", "sweep.num=20"] if "trajectory" not in line else []
+        process = subprocess.run(words, capture_output=True, text=True, cwd=root)
+        assert process.returncode == 0, f"{line}\n{process.stderr}"
+
+
+def test_the_readmes_python_runs(root):
+    blocks = re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        code = "import matplotlib; matplotlib.use('Agg')\n" + block.replace("100_000", "1_000")
+        process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
+        assert process.returncode == 0, process.stderr
