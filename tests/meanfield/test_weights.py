@@ -30,7 +30,7 @@ from .strategies import seeds
 
 def same(patterns):
     """The same patterns for the four kinds of weights."""
-    return {name: patterns for name in FIELDS}
+    return dict.fromkeys(FIELDS, patterns)
 
 
 @given(st.integers(1, 7), st.integers(1, 40), st.floats(0, 3), seeds)

@@ -170,7 +170,7 @@ def test_all_mistakes_are_named_at_once(tmp_path):
         (
             "num: 11}\nsteps: {transient: 10, record: 20}",
             "num: 10000000}\nsteps: {transient: 10, record: 70000}",
-            "9:50: sweep.num: a result of at most 8 GiB, found 35.",
+            "9:50: sweep.num: a result of at most 8 GiB, found 1",
         ),
     ],
 )

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from mfattn.figures.style import AXIS_LABELS, CYCLE, feature_symbol, house_style
 
-LARGEST_COLUMNS, LARGEST_ROWS = 800, 400
-"""Size of a panel's image: what it shows at the resolution at which figures are saved."""
+LARGEST_COLUMNS, LARGEST_ROWS = 800, 360
+"""Size of a panel's image: just below its pixels in a saved figure, so that no row or column is dropped."""
 
 DARKEST_SHARE = 0.03
 """Share of the recorded steps in one bin from which on a bin is black."""
