@@ -583,16 +583,16 @@ def observe_orbits(tables, window, steps, recorded, binning, sums):
     for pack in range(window.position.size):
         _open_pack(tables, window, pack, scratch)
         moments, tail = sums.moments[pack], sums.tail[pack]
-        done = 0
+        done, slot = 0, recorded % kept
         while done < steps:
             noted = 0
             while noted < COUNTED and done < steps:
                 length = min(CHUNK, steps - done)
                 for step in range(length):
                     _observed_step(tables, window, pack, scratch, records[step])
-                    age = (recorded + done + step) % kept
                     for a in range(features):
-                        store(tail, age * features + a, load(records, step * 2 * features + a))
+                        store(tail, slot * features + a, load(records, step * 2 * features + a))
+                    slot = slot + 1 if slot + 1 < kept else 0
                 if recorded + done == 0:
                     _start_moments(records[0], rows, moments)
                 for row in range(rows.size):
