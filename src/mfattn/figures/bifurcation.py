@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 
 from mfattn.figures.style import AXIS_LABELS, CYCLE, feature_symbol, house_style
 
-LARGEST_COLUMNS, LARGEST_ROWS = 800, 360
-"""Size of a panel's image: just below its pixels in a saved figure, so that no row or column is dropped."""
+LARGEST_COLUMNS, LARGEST_ROWS = 800, 240
+"""Size of a panel's image: below its pixels in a saved figure, so that no row or column is dropped."""
 
 DARKEST_SHARE = 0.03
 """Share of the recorded steps in one bin from which on a bin is black."""
+
+SECTION_SHARE = 0.08
+"""Share of a column that one section may cover; a denser one is thinned evenly, so that the density shows between."""
 
 _INK = LinearSegmentedColormap.from_list("ink", [(0.80, 0.80, 0.80), (0.45, 0.45, 0.45), (0.0, 0.0, 0.0)])
 
@@ -121,28 +124,35 @@ def _colour(feature: int) -> str:
 def _draw_panel(axes: Axes, values: NDArray[np.float64], diagram: Diagram, norm: LogNorm) -> None:
     """Density as an image in grey, the sections over it in colour."""
     low, high = _occupied(diagram.counts)
-    step = abs(values[-1] - values[0]) / max(len(values) - 1, 1) or max(abs(values[0]), 1.0) * 1e-3
-    sides = float(values.min() - step / 2), float(values.max() + step / 2)
-    image = _render(diagram, slice(low, high), norm)
-    if values[0] > values[-1]:
-        image = image[:, ::-1]
-    extent = (*sides, float(diagram.edges[low]), float(diagram.edges[high]))
-    axes.imshow(image, origin="lower", aspect="auto", extent=extent, interpolation="nearest")
+    columns, rows = math.ceil(len(values) / LARGEST_COLUMNS), math.ceil((high - low) / LARGEST_ROWS)
+    image = _render(diagram, slice(low, high), columns, rows, norm)
+    step = (values[-1] - values[0]) / max(len(values) - 1, 1) or max(abs(values[0]), 1.0) * 1e-3
+    left, bottom, bin_width = values[0] - step / 2, diagram.edges[low], diagram.edges[1] - diagram.edges[0]
+    # The last cells may reach beyond the last value and bin; the limits below cut them there.
+    right, top = left + image.shape[1] * columns * step, bottom + image.shape[0] * rows * bin_width
+    axes.imshow(image, origin="lower", aspect="auto", extent=(left, right, bottom, top), interpolation="nearest")
+    axes.set_xlim(min(left, values[-1] + step / 2), max(left, values[-1] + step / 2))
+    axes.set_ylim(bottom, diagram.edges[high])
     axes.set_ylabel(f"${feature_symbol(diagram.observable, diagram.feature)}$")
 
 
-def _render(diagram: Diagram, bins: slice, norm: LogNorm) -> NDArray[np.uint8]:
-    """Image (bins, values, RGBA) of a panel, pooled to its resolution."""
-    counts = diagram.counts[:, bins]
-    columns, rows = math.ceil(len(counts) / LARGEST_COLUMNS), math.ceil(counts.shape[1] / LARGEST_ROWS)
-    pooled = _pool(counts, columns, rows).T
+def _render(diagram: Diagram, bins: slice, columns: int, rows: int, norm: LogNorm) -> NDArray[np.uint8]:
+    """Image (bins, values, RGBA) of a panel, with a cell for each so many values (COLUMNS) and bins (ROWS)."""
+    pooled = _pool(diagram.counts[:, bins], columns, rows).T
     image = _INK(norm(pooled / diagram.total), bytes=True)
     image[pooled == 0] = 255
     for feature, section in sorted(diagram.sections.items()):
         # One value out of each pooled few: pooled, the dots of a chaotic band would hide the density.
-        hit = _pool(section[::columns, bins], 1, rows).T > 0
+        hit = _thin(_pool(section[::columns, bins], 1, rows).T > 0)
         image[hit] = np.multiply(to_rgba(_colour(feature)), 255)
     return image
+
+
+def _thin(hit: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Every k-th hit of each column, k the least that covers no more than `SECTION_SHARE` of it."""
+    every = np.maximum(1, np.ceil(hit.sum(axis=0) / (SECTION_SHARE * len(hit)))).astype(int)
+    rank = np.cumsum(hit, axis=0) + 7 * np.arange(hit.shape[1])
+    return hit & (rank % every == 0)
 
 
 def _occupied(counts: NDArray[np.unsignedinteger]) -> tuple[int, int]:
