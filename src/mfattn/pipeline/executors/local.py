@@ -21,6 +21,9 @@ from mfattn.pipeline.store import RunFolder
 
 POLL_SECONDS = 0.1
 
+IDLE_SECONDS = 20
+"""Idle workers end after this time, so that none outlives a parent that was killed."""
+
 
 @dataclass(frozen=True)
 class Work:
@@ -108,7 +111,12 @@ def _in_workers(
     context = get_context("loky")
     steps_done = context.SimpleQueue()
     pool = ProcessPoolExecutor(
-        jobs, context=context, initializer=_start_worker, initargs=(work, steps_done), env={"OMP_NUM_THREADS": "1"}
+        jobs,
+        timeout=IDLE_SECONDS,
+        context=context,
+        initializer=_start_worker,
+        initargs=(work, steps_done),
+        env={"OMP_NUM_THREADS": "1"},
     )
     pending: set[Future[Done]] = {pool.submit(_work_on, block) for block in blocks}
     complete = False
