@@ -1,13 +1,14 @@
 """The command `mfattn`, and the scripts that are its single experiments."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mfattn import __version__
-from mfattn.pipeline.errors import COMPLETE, InputError, PipelineError
+from mfattn.pipeline.errors import COMPLETE, STOPPED, InputError, PipelineError
 
 if TYPE_CHECKING:
     from mfattn.pipeline.experiment import Experiment
@@ -43,11 +44,18 @@ def script(experiment: str) -> int:
 
 def _reporting(options: argparse.Namespace) -> int:
     """Carry out the chosen action; an expected error becomes its message and its status."""
+    # A terminal that cannot write a Greek letter shows a question mark.
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    # Outside the computation, which has its own way to stop, a termination is an interrupt.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         options.action(options)
     except PipelineError as error:
         print(error, file=sys.stderr)
         return error.status
+    except KeyboardInterrupt:
+        print("stopped; what is on disk is kept, the same command goes on from there", file=sys.stderr)
+        return STOPPED
     except BrokenPipeError:
         # The reader of our output has gone, as in `mfattn schema bifurcation | head`.
         sys.stderr.close()

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 DEFAULT_FEATURES = 3
 """Features that are observed and drawn where the config names none: the first three."""
 
+LARGEST_SECTIONS = 6
+"""Features whose sections a figure tells apart by colour."""
+
 
 class RasterConfig(Config):
     """Bins of the density rasters and sections."""
@@ -72,12 +75,14 @@ class FigureConfig(Config):
         None, min_length=1, description="Observables drawn, a column each; without it, all observed."
     )
     section: Tuple[int] | None = Field(
-        None, description="Features whose section is drawn, counted from 1; without it, all observed; with `[]`, none."
+        None,
+        max_length=LARGEST_SECTIONS,
+        description="Features whose section is drawn, counted from 1; without it, the first six; with `[]`, none.",
     )
 
     def crossed(self, features: tuple[int, ...]) -> tuple[int, ...]:
         """Features whose section is drawn, out of those observed."""
-        return features if self.section is None else self.section
+        return features[:LARGEST_SECTIONS] if self.section is None else self.section
 
 
 class BifurcationConfig(MeanFieldConfig):
@@ -98,7 +103,7 @@ class BifurcationConfig(MeanFieldConfig):
         yield from super().mistakes()
         raster = self.observe.raster
         if not (raster.range[0] < raster.range[1] and np.isfinite(raster.range[1] - raster.range[0])):
-            yield ("observe", "raster", "range"), f"an ascending pair, found {list(raster.range)}"
+            yield ("observe", "raster", "range"), f"an ascending pair of finite extent, found {list(raster.range)}"
         observe, figure = self.observe, self.figure
         every = range(1, self.model.features + 1)
         yield from _choice_mistakes(("observe", "features"), observe.features, every, "features of the model")
@@ -248,6 +253,22 @@ class Bifurcation:
         pairs = np.array(section_pairs(self.config.features), dtype=np.int64).reshape(-1, 2)
         features = np.array(self.config.features, dtype=np.int64)
         return {**self._grid.arrays(), "bin_edges": edges, "features": features, "section_pairs": pairs}
+
+    def warnings(self, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
+        """Observables of which a share lies outside the rasters."""
+        found = []
+        for name in self.config.observe.observables:
+            outside = arrays[f"outside_{name}"].sum(dtype=np.int64)
+            share = outside / (self.points * self.config.steps.record * len(self.config.features))
+            if outside:
+                found.append(f"{share:.2%} of the recorded values of {name} lie outside observe.raster.range")
+        return found
+
+    def draw(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, bytes]:
+        """The figure as PNG and PDF."""
+        from mfattn.figures.style import render
+
+        return render(self.figure(arrays))
 
     def figure(self, arrays: Mapping[str, NDArray[Any]]) -> "Figure":
         """The diagram of the features and observables that the config's figure names."""

@@ -274,10 +274,11 @@ class MeanFieldConfig(RunConfig):
         for name in PARAMETERS:
             if getattr(self.model, name) is None and name not in swept_parameters(self.swept):
                 yield ("model", name), "missing"
-        swept = swept_parameters(self.swept)
-        epsilon = 1.0 if "epsilon" in swept else self.model.epsilon
-        if self.model.position_bits == 0 and epsilon:
-            yield ("model", "epsilon"), "0 where position_bits is 0 (and not swept)"
+        if self.model.position_bits == 0:
+            if "epsilon" in swept_parameters(self.swept):
+                yield ("sweep", "parameter"), "beta or gamma where position_bits is 0, found 'epsilon'"
+            elif self.model.epsilon:
+                yield ("model", "epsilon"), f"0 where position_bits is 0, found {self.model.epsilon:g}"
 
     def _start_mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         start, model = self.start, self.model
@@ -368,7 +369,7 @@ def describe_model(config: MeanFieldConfig) -> list[tuple[str, str]]:
     lines = [("model", " ".join([*sizes, *fixed, *scale]))]
     if sweep is not None:
         both = f", γ = {sweep.gamma_per_beta:g} β" if sweep.gamma_per_beta is not None else ""
-        lines.append(("grid", f"{sweep.parameter} {sweep.start:g} .. {sweep.stop:g}, {sweep.num:,} values{both}"))
+        lines.append(("grid", f"{sweep.parameter} {sweep.start:g} .. {sweep.stop:g} in {sweep.num:,}{both}"))
     steps = config.steps
     lines.append(("steps", f"{steps.transient:,} transient + {steps.record:,} recorded a point"))
     return lines

@@ -112,6 +112,10 @@ class Trajectory:
         """The swept values."""
         return {**self._grid.arrays()}
 
-    def figure(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def warnings(self, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
+        """None."""
+        return []
+
+    def draw(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, bytes]:
         """None: a trajectory's result is its arrays."""
-        return None
+        return {}

@@ -86,7 +86,7 @@ def draw_diagrams(
         axes[0, 0].set_title(caption, loc="left")
         height = figure.get_size_inches()[1]
         bar = figure.add_axes((axes[0, -1].get_position().x1 + 0.015, 1 / height, 0.012, 1 - 1.8 / height))
-        figure.colorbar(ScalarMappable(norm, _INK), cax=bar, label="share of the recorded steps in a bin")
+        figure.colorbar(ScalarMappable(norm, _INK), cax=bar, extend="max", label="share of steps in a bin")
         _add_legend(figure, diagrams)
     return figure
 
@@ -113,8 +113,8 @@ def _add_legend(figure: Figure, diagrams: Sequence[Sequence[Diagram]]) -> None:
     if not crossed:
         return
     handles = [Line2D([], [], linestyle="", marker="s", markersize=4, color=_colour(j)) for j in crossed]
-    labels = [f"section: feature {j} within the zero plane" for j in crossed]
-    figure.legend(handles, labels, loc="lower center", ncols=len(crossed), handletextpad=0.2)
+    title = "zero-plane section: steps at which this other feature is within the plane"
+    figure.legend(handles, list(map(str, crossed)), title=title, loc="lower center", ncols=len(crossed))
 
 
 def _colour(feature: int) -> str:

@@ -1,15 +1,12 @@
 """What the pipeline asks of an experiment."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mfattn.pipeline.config import Config
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -64,5 +61,8 @@ class Experiment(Protocol):
     def constants(self) -> Arrays:
         """Arrays of the result that belong to no block, such as the grid."""
 
-    def figure(self, arrays: Mapping[str, NDArray[Any]]) -> "Figure | None":
-        """The figure of a complete result, if this experiment draws one."""
+    def warnings(self, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
+        """What a user should know about a complete result before trusting its figure."""
+
+    def draw(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, bytes]:
+        """The figure of a complete result as files, content by suffix; empty where the experiment draws none."""

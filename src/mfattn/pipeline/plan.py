@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mfattn.pipeline.errors import RunError
-
 NUMERICS_VERSION = 1
 """Raised by whoever changes the numbers that a config gives; a golden test says when."""
 
@@ -60,13 +58,10 @@ class Plan:
         return json.dumps(asdict(self), indent=2) + "\n"
 
     @classmethod
-    def from_json(cls, text: str, source: str) -> "Plan":
-        """The plan that SOURCE holds; RunError where it is no plan."""
-        try:
-            plan = cls(**json.loads(text))
-            sizes = (plan.points, plan.block_size)
-            if not isinstance(plan.run, str) or not all(isinstance(n, int) and n > 0 for n in sizes):
-                raise ValueError("a run and two sizes above 0 are needed")
-        except (ValueError, TypeError) as error:
-            raise RunError(f"{source}: not a plan ({error}); delete the folder or use --force") from None
+    def from_json(cls, text: str) -> "Plan":
+        """The plan that TEXT holds; ValueError or TypeError where it holds none."""
+        plan = cls(**json.loads(text))
+        sizes = (plan.points, plan.block_size)
+        if not isinstance(plan.run, str) or not all(isinstance(n, int) and n > 0 for n in sizes):
+            raise ValueError("a run and two sizes above 0 are needed")
         return plan

@@ -8,9 +8,14 @@ from mfattn.pipeline.config import JsonSchema, RunConfig, dereference, describe
 _INTRODUCTION = """\
 # Keys of the config files
 
-Made by `mfattn schema --markdown`; do not edit. A key without a default is required. Any key can be set on the command
-line as well: `--set sweep.num=401`. The files are YAML 1.2: `1e-8` is a number, `12:30:00` and `yes` are text; every
-key is given once; aliases and tags are not supported.
+Made by `mfattn schema --markdown`; do not edit. Any key can be set on the command line as well:
+`--set sweep.num=401`, and with quotes where the shell needs them: `--set 'figure.features=[1, 2]'`.
+
+The files are YAML 1.2: `1e-8` is a number, `12:30:00` and `yes` are text. Every key is given once. Aliases (`*name`) and
+tags other than YAML's own are not supported. A key below an optional section is required where the section is given.
+
+Features and their numbers are counted from 1, rows of weights and patterns from 0. A parameter that the sweep sets is
+ignored in `model`. A result may hold 8 GiB.
 """
 
 
@@ -41,7 +46,7 @@ def _rows(root: JsonSchema, node: JsonSchema, prefix: str) -> Iterator[_Row]:
         target = dereference(root, entry)
         key = f"{prefix}{name}"
         what = entry.get("description") or target.get("description", "")
-        default = "" if name in required or target.get("type") == "object" else _default(entry)
+        default = "required" if name in required else _default(entry)
         yield _Row(key, what, describe(root, entry), default)
         if "properties" in target:
             yield from _rows(root, target, f"{key}.")
@@ -53,9 +58,10 @@ def _variant_rows(root: JsonSchema, prefix: str, tag: str, variant: str, referen
     """Rows of one variant of a section; its tag, which all variants have, comes first."""
     rows = list(_rows(root, dereference(root, {"$ref": reference}), prefix))
     for row in sorted(rows, key=lambda row: row.key != prefix + tag):
-        yield row._replace(key=f"{row.key}: {variant}") if row.key == prefix + tag else row
+        place = f"{prefix.removesuffix('.')}: {{{tag}: {variant}}}"
+        yield row._replace(key=place) if row.key == prefix + tag else row._replace(what=f"({variant}) {row.what}")
 
 
 def _default(entry: Mapping[str, Any]) -> str:
     value = entry.get("default")
-    return "" if value is None else f"`{value}`"
+    return "optional" if value is None or isinstance(value, Mapping) else f"`{value}`"

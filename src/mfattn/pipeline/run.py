@@ -1,6 +1,5 @@
 """One run from start to end in one place: plan, compute what is missing, collect, draw."""
 
-import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -80,7 +79,7 @@ def run(experiment: Experiment, name: str, options: Options) -> None:
     folder = RunFolder(options.results / f"{name}-{plan.run[:HASH_LENGTH]}")
     if options.force and folder.path.exists() and not options.dry_run:
         say("aside", f"{folder.path} is now {set_aside(folder.path)}")
-    plan = folder.plan() or plan
+    plan = _kept_plan(folder, options) or plan
     _announce(experiment, plan, folder, options)
     if options.dry_run:
         say("dry run", "nothing computed, nothing written")
@@ -91,26 +90,40 @@ def run(experiment: Experiment, name: str, options: Options) -> None:
         arrays = _complete(experiment, name, plan, folder, options.workers)
     say("result", str(folder.result))
     say("hash", str(_recorded_hash(folder)))
+    for warning in experiment.warnings(arrays):
+        say("warning", warning)
     draw(experiment, name, arrays, options.figures)
+
+
+def _kept_plan(folder: RunFolder, options: Options) -> Plan | None:
+    """The plan of a run that was begun; a broken one is set aside, and its blocks are judged one by one."""
+    try:
+        return folder.plan()
+    except InvalidFile as error:
+        if not options.dry_run:
+            say("bad", f"{folder.plan_path}: {error}; renamed to {set_aside(folder.plan_path, '.bad').name}")
+        return None
 
 
 def _announce(experiment: Experiment, plan: Plan, folder: RunFolder, options: Options) -> None:
     if folder.result.exists():
         state = "complete"
     elif folder.path.exists():
-        state = "begun before, goes on from there"
+        on_disk = sum(folder.block_path(block).exists() for block in range(plan.blocks))
+        state = f"begun before, {on_disk} of {plan.blocks} blocks on disk"
     else:
         state = "new"
     say("run", f"{folder.path}   {state}")
     for word, text in experiment.describe():
         say(word, text)
     total = plan.points * experiment.steps_per_point
-    seconds = experiment.estimate() / min(options.workers, plan.blocks)
-    workers = "1 worker" if options.workers == 1 else f"{options.workers} workers"
-    say(
-        "plan",
-        f"{plan.points:,} points in {plan.blocks} blocks, {total:,} steps   about {_clock(seconds)} on {workers}",
-    )
+    seconds = experiment.estimate() / min(options.workers, plan.blocks, available_cores())
+    grid = f"{_count(plan.points, 'point')} in {_count(plan.blocks, 'block')}, {total:,} steps"
+    say("plan", f"{grid}   about {_clock(seconds)} of stepping on {_count(options.workers, 'worker')}")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _clock(seconds: float) -> str:
@@ -231,22 +244,21 @@ def _progress(work: Work, missing: list[int]) -> Iterator[tuple[Callable[[int], 
 
 def draw(experiment: Experiment, name: str, arrays: Arrays, folder: Path) -> None:
     """Draw the figure of a result as FOLDER/NAME.png and .pdf, if the experiment has one."""
-    figure = experiment.figure(arrays)
-    if figure is None:
+    files = experiment.draw(arrays)
+    if not files:
+        say("figure", "none: the arrays of the result are what this experiment makes")
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RunError(f"{folder}: cannot be made: {error.strerror or error}") from None
-    for suffix, metadata in ((".png", {}), (".pdf", {"CreationDate": None})):
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=suffix[1:], metadata=metadata)
-        write_file(folder / f"{name}{suffix}", buffer.getvalue())
-    say("figure", f"{folder / name}.png, .pdf")
+    for suffix, content in files.items():
+        write_file(folder / f"{name}{suffix}", content)
+    say("figure", f"{folder / name}{', '.join(files)}")
 
 
 def plot(experiment: Experiment, name: str, options: Options) -> None:
-    """Draw the figure of a run that is complete, and compute nothing.
+    """Draw the figure of a run that is complete, and compute nothing; in place of `run`.
 
     Raises
     ------
@@ -258,5 +270,5 @@ def plot(experiment: Experiment, name: str, options: Options) -> None:
     folder = RunFolder(options.results / f"{name}-{plan.run[:HASH_LENGTH]}")
     arrays = _finished_result(experiment, plan, folder)
     if arrays is None:
-        raise InputError(f"{folder.result}: not there; compute it with: mfattn run CFG")
+        raise InputError(f"{folder.result}: not there; compute it with mfattn run and the same options")
     draw(experiment, name, arrays, options.figures)

@@ -160,7 +160,7 @@ class RunFolder:
         self.result = path / "result.npz"
         self.provenance = path / "provenance.json"
         self._blocks = path / "blocks"
-        self._plan = path / "plan.json"
+        self.plan_path = path / "plan.json"
 
     def open(self, plan: Plan) -> Plan:
         """Make the folder and write PLAN; where it has one already, that one is returned and kept.
@@ -179,20 +179,26 @@ class RunFolder:
             raise InputError(f"{self.path}: cannot be made ({reason}); choose another with --out DIR") from None
         kept = self.plan()
         if kept is None:
-            write_file(self._plan, plan.to_json().encode())
+            write_file(self.plan_path, plan.to_json().encode())
             return plan
         if (kept.run, kept.points) != (plan.run, plan.points):
-            raise RunError(f"{self._plan}: the plan of another run; delete the folder or use --force")
+            raise RunError(f"{self.plan_path}: the plan of another run; delete the folder or use --force")
         return kept
 
     def plan(self) -> Plan | None:
-        """The plan that the folder holds, if any."""
+        """The plan that the folder holds, if any.
+
+        Raises
+        ------
+        InvalidFile
+            If the file is not a plan.
+        """
         try:
-            return Plan.from_json(self._plan.read_text(), str(self._plan))
+            return Plan.from_json(self.plan_path.read_text())
         except FileNotFoundError:
             return None
-        except (OSError, UnicodeDecodeError) as error:
-            raise RunError(f"{self._plan}: cannot be read ({error})") from None
+        except (OSError, ValueError, TypeError) as error:
+            raise InvalidFile(f"not a plan ({error})") from None
 
     def block_path(self, block: int) -> Path:
         """File of BLOCK."""

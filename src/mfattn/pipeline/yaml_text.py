@@ -111,7 +111,7 @@ class Document:
                 del places[stale]
         self.keys.update(value.keys)
         self.values.update(value.values)
-        self.keys[path] = place
+        self.keys[path] = self.values[path] = place
         self.mistakes += value.mistakes
 
 
