@@ -1,6 +1,7 @@
 """The command `mfattn`, and the scripts that are its single experiments."""
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mfattn import __version__
-from mfattn.pipeline.errors import COMPLETE, STOPPED, InputError, PipelineError
+from mfattn.pipeline.errors import COMPLETE, FAILED, STOPPED, InputError, PipelineError
 
 if TYPE_CHECKING:
     from mfattn.pipeline.experiment import Experiment
@@ -47,7 +48,8 @@ def _reporting(options: argparse.Namespace) -> int:
     # A terminal that cannot write a Greek letter shows a question mark.
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     # Outside the computation, which has its own way to stop, a termination is an interrupt.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         options.action(options)
     except PipelineError as error:
@@ -57,9 +59,12 @@ def _reporting(options: argparse.Namespace) -> int:
         print("stopped; what is on disk is kept, the same command goes on from there", file=sys.stderr)
         return STOPPED
     except BrokenPipeError:
-        # The reader of our output has gone, as in `mfattn schema bifurcation | head`.
-        sys.stderr.close()
-        return COMPLETE
+        # The reader of our output has gone: that is no harm to `mfattn schema | head`, but the end of a run.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return STOPPED if options.action is _run else COMPLETE
+    except (OSError, MemoryError) as error:
+        print(f"failed: {error or 'out of memory'}; finished blocks are kept, run again to go on", file=sys.stderr)
+        return FAILED
     return COMPLETE
 
 

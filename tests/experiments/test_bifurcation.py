@@ -1,11 +1,12 @@
 """The bifurcation and trajectory experiments against the theory that they drive."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from mfattn.experiments import CONFIGS, make_experiment
-from mfattn.experiments.meanfield_config import slices
-from mfattn.meanfield import Context, Model, context_from_token, prompt_token, segmented_weights
+from mfattn.experiments import CONFIGS, make_experiment, stepping
+from mfattn.experiments.stepping import pieces
+from mfattn.meanfield import Context, Model, Orbits, context_from_token, prompt_token, segmented_weights
 from mfattn.pipeline.config import load
 
 SMALL = ("sweep.num=7", "steps.transient=50", "steps.record=60", "observe.raster.bins=40")
@@ -120,8 +121,6 @@ def test_final_contexts_continue_the_orbits(root):
     first = compute(experiment(root, "smoke", *SMALL, "steps.record=20"))
     whole = compute(experiment(root, "smoke", *SMALL, "sweep.num=7", "steps.record=50", "observe.keep_orbits=[1.28]"))
     weights = segmented_weights(3, 2, template=99, segments=3, seed=1, rng="legacy")
-    from mfattn.meanfield import Orbits
-
     start = Context(first["final_attention"][6], int(first["final_position"][6]))
     continued = Orbits(weights, beta=1.28, gamma=220, epsilon=0.02, starts=start).record(30)
     assert np.array_equal(continued.attention[0], whole["orbit_attention"][0, 20:])
@@ -144,8 +143,55 @@ def test_trajectories_along_a_sweep(root):
             assert arrays[name][point] == pytest.approx(getattr(orbit, name), abs=1e-9)
 
 
-@pytest.mark.parametrize(("steps", "points"), [(0, 5), (1, 5), (10**7, 64), (10, 10**9)])
-def test_slices_add_up(steps, points):
-    pieces = list(slices(steps, points))
-    assert sum(pieces) == steps
-    assert all(piece > 0 for piece in pieces)
+@pytest.mark.parametrize("steps", [0, 1, 12_345_678])
+def test_pieces_add_up(published, steps):
+    orbits = Orbits(published, beta=np.ones(50), gamma=1, epsilon=0, starts=Context(np.zeros((4, 3)), 0))
+    cut = list(pieces(steps, orbits))
+    assert sum(cut) == steps
+    assert all(piece > 0 for piece in cut)
+
+
+def test_recording_in_pieces_is_recording_at_once(published, monkeypatch):
+    monkeypatch.setattr(stepping, "PIECE_BYTES", 100_000)
+
+    def orbits():
+        return Orbits(published, beta=[1.2, 1.3], gamma=220, epsilon=0.02, starts=Context(np.full((4, 3), 0.1), 0))
+
+    told = []
+    found = stepping.record_orbits(orbits(), 101, ("attention", "overlap_k"), told.append)
+    whole = orbits().record(101)
+    assert np.array_equal(found["attention"], whole.attention)
+    assert np.array_equal(found["overlap_k"], whole.overlap_k)
+    assert len(told) > 2
+    assert sum(told) == 202
+
+
+def test_sweeps_do_not_round_beyond_their_ends(root):
+    for stop in np.arange(1, 100) / 100:
+        for num in (4, 7, 50):
+            words = [f"sweep={{parameter: epsilon, start: {stop}, stop: 0, num: {num}}}", "model.beta=1"]
+            values = experiment(root, "smoke", *words).constants()["epsilon"]
+            assert values.min() >= 0
+            assert values.max() <= stop
+
+
+def test_values_outside_the_rasters_are_warned_of(root):
+    run = experiment(root, "smoke", *SMALL, "observe.raster.range=[5, 6]")
+    assert run.warnings({**compute(run), **run.constants()}) == [
+        "100.00% of the recorded values of overlap_o_semantic lie outside observe.raster.range",
+        "100.00% of the recorded values of attention lie outside observe.raster.range",
+    ]
+    inside = experiment(root, "smoke", *SMALL)
+    assert inside.warnings({**compute(inside), **inside.constants()}) == []
+
+
+def test_every_visited_bin_leaves_ink_in_the_saved_figure(root, tmp_path):
+    run = experiment(root, "smoke", *SMALL, "sweep={parameter: beta, start: 0.2, stop: 0.3, num: 900}")
+    (tmp_path / "f.png").write_bytes(run.draw({**compute(run), **run.constants()})[".png"])
+    picture = plt.imread(tmp_path / "f.png")[..., :3]
+    assert picture.shape[1] > 2000
+    # The locked cycle at zero spans every panel of the left column without a gap.
+    left = picture[:, int(0.08 * picture.shape[1]) : int(0.40 * picture.shape[1])]
+    inked = (left.min(axis=2) < 0.8).all(axis=1)
+    frames = 4
+    assert inked.sum() > 3 * frames

@@ -1,9 +1,12 @@
 """Compiled kernels against the plain model, and against themselves: batches, lanes, cuts."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from numba import njit
 
 from mfattn.meanfield import Context, Model, Orbits, _kernel, orbit, random_weights
 from mfattn.meanfield.model import OBSERVABLES
@@ -18,13 +21,13 @@ def columns(array: np.ndarray) -> np.ndarray:
     return rows
 
 
-@_kernel.compiled
+@njit(error_model="numpy")
 def apply_exponential(rows, out):
     for row in range(len(rows)):
         _kernel.store(out, row, _kernel.exponential(_kernel.load(rows, row)))
 
 
-@_kernel.compiled
+@njit(error_model="numpy")
 def apply_tanh(rows, out):
     for row in range(len(rows)):
         _kernel.store(out, row, _kernel.hyperbolic_tangent(_kernel.load(rows, row)))
@@ -160,6 +163,7 @@ def test_a_window_grows_from_a_prompt_until_it_is_full():
     [
         ({"beta": np.inf}, "beta must be finite"),
         ({"gamma": [1.0, np.nan]}, "gamma must be finite"),
+        ({"beta": 1e300, "output_scale": 1e300}, "output_scale \\* beta must be finite"),
         ({"epsilon": 1.5}, "epsilon must lie from 0 to 1"),
         ({"beta": [1.0, 2.0, 3.0], "gamma": [1.0, 2.0]}, "broadcast"),
         ({"beta": np.ones((2, 2))}, "one-dimensional"),
@@ -214,3 +218,14 @@ def test_the_jacobian_is_the_derivative_of_the_step(data):
 def test_the_jacobian_needs_a_full_window(published):
     with pytest.raises(ValueError, match="must hold 4 tokens, found 1"):
         Model(published, beta=1, gamma=1, epsilon=0).jacobian(Context(np.zeros((1, 3)), 0))
+
+
+def test_orbits_keep_their_own_parameters_and_can_be_sent_to_another_process(published):
+    epsilon = np.array([0.02, 0.5])
+    orbits = Orbits(published, beta=1, gamma=220, epsilon=epsilon, starts=Context(np.full((4, 3), 0.1), 0))
+    sent = pickle.loads(pickle.dumps(orbits))
+    epsilon[:] = 0
+    expected = Orbits(published, beta=1, gamma=220, epsilon=[0.02, 0.5], starts=Context(np.full((4, 3), 0.1), 0))
+    overlap = expected.record(5).overlap_o
+    assert np.array_equal(orbits.record(5).overlap_o, overlap)
+    assert np.array_equal(sent.record(5).overlap_o, overlap)

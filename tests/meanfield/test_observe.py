@@ -89,6 +89,7 @@ def test_cutting_an_observation_changes_no_bit(data):
         ({"observables": ["overlap_v"]}, "observables must be different ones"),
         ({"width": -1.0}, "width must be a finite number of at least 0"),
         ({"width": np.nan}, "width must be a finite number of at least 0"),
+        ({"window": 0}, "window must be at least 1"),
     ],
 )
 def test_observers_refuse_what_does_not_fit(published, changes, message):

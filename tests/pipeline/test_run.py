@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -22,7 +23,8 @@ SMOKE_HASH = "272e4a1069d5790c7b2147a437195c1848207c93abfa144c0301972c332e471c"
 
 
 def folder_in(out):
-    (folder,) = [path for path in out.iterdir() if path.name.startswith("small-") or path.name.startswith("smoke-")]
+    names = ("small-", "smoke-")
+    (folder,) = [path for path in out.iterdir() if path.name.startswith(names) and "." not in path.name]
     return folder
 
 
@@ -156,7 +158,7 @@ def test_plot_draws_again_and_needs_a_finished_run(root, tmp_path, finished):
     figure.unlink()
     plot(small_experiment(root, "figure.features=[2]"), "small", Options(out=finished))
     assert figure.exists()
-    with pytest.raises(InputError, match="not there; compute it with"):
+    with pytest.raises(InputError, match="compute it with mfattn run"):
         plot(small_experiment(root), "small", Options(out=tmp_path))
 
 
@@ -177,7 +179,7 @@ def test_a_full_disk_is_one_line_and_keeps_finished_blocks(root, tmp_path, finis
         run(small_experiment(root), "small", options)
     assert error.value.status == 1
     assert len(str(error.value).splitlines()) == 1
-    assert len(list((folder_in(tmp_path) / "blocks").iterdir())) == 2
+    assert len(list((folder_in(tmp_path) / "blocks").iterdir())) == 3
     monkeypatch.undo()
     run(small_experiment(root), "small", options)
     assert hash_of(tmp_path) == hash_of(finished)
@@ -198,8 +200,8 @@ def test_a_file_size_limit_in_the_workers_is_one_line(root, tmp_path):
     assert "no space left; finished blocks are kept" in lines[0]
 
 
-LONG = ("--set", "steps.transient=200000", "--block-size", 2)
-"""Some seconds of work in 35 blocks."""
+LONG = ("--set", "steps.transient=1000000", "--block-size", 2)
+"""Some ten seconds of work in 35 blocks."""
 
 
 def start_long(root, out, jobs):
@@ -231,7 +233,7 @@ def test_killed_at_random_moments_a_run_goes_on_to_the_same_bits(root, tmp_path,
     chance = random.Random(5)
     for attempt in range(4):
         process = start_long(root, tmp_path, 2)
-        wait_for_blocks(process, tmp_path, 5 * attempt + 1)
+        wait_for_blocks(process, tmp_path, 4 * attempt + 1)
         time.sleep(chance.uniform(0, 0.2))
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
@@ -259,14 +261,114 @@ def test_stopped_by_a_signal_a_run_says_so_and_goes_on(root, tmp_path, long_hash
     assert hash_of(tmp_path) == long_hash
 
 
+def children_of(pid):
+    """Processes whose parent is PID, and their command lines."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if parent == pid:
+                found[int(folder.name)] = (folder / "cmdline").read_text()
+        except OSError:
+            continue
+    return found
+
+
+def workers_of(pid):
+    return [child for child, name in children_of(pid).items() if "LokyProcess" in name]
+
+
 def test_a_dead_worker_is_one_line(root, tmp_path):
     process = start_long(root, tmp_path, 2)
     wait_for_blocks(process, tmp_path, 2)
-    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True).stdout.split()
-    names = {pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in children}
-    worker = next(pid for pid, name in names.items() if "popen_loky" in name)
-    os.kill(int(worker), signal.SIGKILL)
+    os.kill(workers_of(process.pid)[0], signal.SIGKILL)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1, errors
     assert "a worker process died" in errors
     assert "Traceback" not in errors
+
+
+def test_workers_do_not_outlive_a_killed_parent(root, tmp_path):
+    process = start_long(root, tmp_path, 2)
+    wait_for_blocks(process, tmp_path, 1)
+    workers = workers_of(process.pid)
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(workers) == 2
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_while_drawing_a_run_says_so(root, tmp_path, number):
+    code = f"""
+import os, sys
+from mfattn.experiments.bifurcation import Bifurcation
+Bifurcation.draw = lambda self, arrays: os.kill(os.getpid(), {int(number)}) or {{}}
+from mfattn.cli import main
+sys.exit(main({[str(word) for word in small_arguments(root, tmp_path, "--jobs", 1)]!r}))
+"""
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
+    assert process.returncode == 75
+    assert process.stderr.splitlines()[-1].startswith("stopped; what is on disk is kept")
+    assert "Traceback" not in process.stderr
+
+
+def test_a_reader_that_goes_away_ends_a_run_as_stopped(root, tmp_path):
+    words = " ".join(f"'{word}'" for word in command(root, *small_arguments(root, tmp_path, "--jobs", 1)))
+    line = f"{words} --block-size 2 | head -n 3; exit ${{PIPESTATUS[0]}}"
+    process = subprocess.run(["bash", "-c", line], capture_output=True, text=True, cwd=root)
+    assert process.returncode == 75
+    assert "Traceback" not in process.stderr
+
+
+@pytest.mark.parametrize("change", [("points", 71), ("run", "0" * 64), ("block_size", "x"), (None, None)])
+def test_a_tampered_plan_is_set_aside_and_the_result_stays(root, tmp_path, finished, change):
+    options = Options(out=tmp_path, jobs=1)
+    run(small_experiment(root), "small", options)
+    path = folder_in(tmp_path) / "plan.json"
+    name, value = change
+    path.write_text("{" if name is None else json.dumps(json.loads(path.read_text()) | {name: value}))
+    run(small_experiment(root), "small", options)
+    assert hash_of(tmp_path) == hash_of(finished)
+    assert path.with_name("plan.json.bad").exists()
+    assert not path.with_name("result.npz.bad").exists()
+
+
+def test_plot_leaves_a_damaged_result_where_it_is(root, tmp_path):
+    run(small_experiment(root), "small", Options(out=tmp_path, jobs=1))
+    result = folder_in(tmp_path) / "result.npz"
+    result.write_bytes(result.read_bytes()[:-1])
+    with pytest.raises(InputError, match="checksum does not match"):
+        plot(small_experiment(root), "small", Options(out=tmp_path))
+    assert result.exists()
+
+
+@pytest.mark.parametrize("damage", ["truncated", "unwritable"])
+def test_a_damaged_or_missing_kernel_cache_does_not_stop_a_run(root, tmp_path, finished, damage):
+    cache = tmp_path / "cache"
+    environment = {"NUMBA_CACHE_DIR": str(cache)}
+    words = small_arguments(root, tmp_path / "out", "--jobs", 1)
+    if damage == "unwritable":
+        cache.write_text("")
+    else:
+        assert run_command(root, *words, **environment).returncode == 0
+        for file in cache.rglob("*.nb?"):
+            file.write_bytes(file.read_bytes()[:100])
+    process = run_command(root, *words, "--force", **environment)
+    assert process.returncode == 0, process.stderr
+    assert hash_of(tmp_path / "out") == hash_of(finished)
+
+
+def test_blocks_of_two_programs_are_warned_of(root, tmp_path, capsys, monkeypatch):
+    from mfattn.pipeline import provenance
+
+    options = Options(out=tmp_path, jobs=1, block_size=40)
+    run(small_experiment(root), "small", options)
+    (folder_in(tmp_path) / "result.npz").unlink()
+    (folder_in(tmp_path) / "blocks" / "00001.npz").unlink()
+    monkeypatch.setattr(provenance, "program", lambda: {"versions": {}, "git": None})
+    run(small_experiment(root), "small", options)
+    assert "blocks come from 2 programs" in capsys.readouterr().out

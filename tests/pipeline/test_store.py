@@ -85,18 +85,22 @@ def test_a_block_of_another_run_range_or_shape_is_refused(tmp_path):
 
 def test_a_plan_is_kept_once_it_is_written(tmp_path):
     folder = RunFolder(tmp_path / "run")
-    assert folder.plan() is None
+    assert folder.kept_plan(PLAN) is None
     assert folder.open(PLAN) == PLAN
     assert folder.open(Plan(PLAN.run, 10, 7)) == PLAN
-    with pytest.raises(RunError, match="plan of another run"):
-        folder.open(Plan("1" * 64, 10, 4))
+    for other in (Plan("1" * 64, 10, 4), Plan(PLAN.run, 11, 4)):
+        with pytest.raises(InvalidFile, match="plan of another run"):
+            folder.kept_plan(other)
+    assert [path.name for path in folder.path.iterdir() if path.is_file()] == ["plan.json"]
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"run": "x", "points": 0, "block_size": 1}', '{"run": 1}'])
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", '{"run": "x", "points": 0, "block_size": 1}', '{"run": 1}', "[" * 200_000]
+)
 def test_a_broken_plan_is_named(tmp_path, text):
     (tmp_path / "plan.json").write_text(text)
-    with pytest.raises(RunError, match=r"plan\.json: not a plan"):
-        RunFolder(tmp_path).plan()
+    with pytest.raises(InvalidFile, match="not a plan"):
+        RunFolder(tmp_path).kept_plan(PLAN)
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])

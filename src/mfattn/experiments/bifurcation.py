@@ -17,11 +17,10 @@ from mfattn.experiments.meanfield_config import (
     describe_model,
     identity_of,
     make_orbits,
-    slices,
-    step_seconds,
     swept_parameters,
 )
-from mfattn.meanfield.observe import OBSERVED, Observation, ObservedName, Observer, Raster, section_pairs
+from mfattn.experiments.stepping import advance_orbits, pieces, record_orbits, step_seconds
+from mfattn.meanfield.observe import OBSERVED, Observation, ObservedName, Observer, Raster, is_range, section_pairs
 from mfattn.pipeline.config import Config
 from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays
 from mfattn.pipeline.yaml_text import KeyPath
@@ -31,6 +30,9 @@ if TYPE_CHECKING:
 
 DEFAULT_FEATURES = 3
 """Features that are observed and drawn where the config names none: the first three."""
+
+LARGEST_BLOCK = 2**28
+"""Bytes of the rasters of a block."""
 
 LARGEST_SECTIONS = 6
 """Features whose sections a figure tells apart by colour."""
@@ -102,7 +104,7 @@ class BifurcationConfig(MeanFieldConfig):
         """What does not fit together."""
         yield from super().mistakes()
         raster = self.observe.raster
-        if not (raster.range[0] < raster.range[1] and np.isfinite(raster.range[1] - raster.range[0])):
+        if not is_range(*raster.range):
             yield ("observe", "raster", "range"), f"an ascending pair of finite extent, found {list(raster.range)}"
         observe, figure = self.observe, self.figure
         every = range(1, self.model.features + 1)
@@ -117,8 +119,10 @@ class BifurcationConfig(MeanFieldConfig):
             if not ends[0] <= value <= ends[1]:
                 place = ("observe", "keep_orbits", number)
                 yield place, f"a value inside the sweep, {ends[0]:g} to {ends[1]:g}, found {value:g}"
-        layout = self.layout(self.sweep.num, len(observe.keep_orbits))
-        yield from size_mistakes(("sweep", "num"), layout, "sweep fewer values, or observe fewer features or bins")
+        without = self.layout(self.sweep.num, 0)
+        yield from size_mistakes(("sweep", "num"), without, "sweep fewer values, or observe fewer features or bins")
+        kept = {name: array for name, array in self.layout(0, len(observe.keep_orbits)).items() if "orbit" in name}
+        yield from size_mistakes(("observe", "keep_orbits"), kept, "keep fewer orbits, or record fewer steps")
 
     def layout(self, points: int, kept: int) -> dict[str, ArrayLayout]:
         """Arrays of a number of points, of which a number keep their orbits."""
@@ -157,8 +161,6 @@ def _choice_mistakes(
 class Bifurcation:
     """The bifurcation experiment; see `mfattn.pipeline.experiment.Experiment`."""
 
-    block_size = 64
-
     def __init__(self, config: BifurcationConfig) -> None:
         self.config = config
         self._weights = config.model.build()
@@ -170,6 +172,13 @@ class Bifurcation:
         return self.config.sweep.num
 
     @property
+    def block_size(self) -> int:
+        """64 points, or fewer where their rasters take much memory, which they do at 32 bits a count."""
+        features = len(self.config.features)
+        rasters = len(self.config.observe.observables) * features**2 * self.config.observe.raster.bins
+        return max(1, min(64, LARGEST_BLOCK // (4 * rasters)))
+
+    @property
     def steps_per_point(self) -> int:
         """Transient and recorded steps."""
         return self.config.steps.transient + self.config.steps.record
@@ -178,7 +187,7 @@ class Bifurcation:
         """Model, start, sweep, steps and what is observed."""
         observe = self.config.observe.model_dump(mode="json") | {
             "features": list(self.config.features),
-            "keep_orbits": self.config.kept_points(),
+            "keep_orbits": self._kept_points,
         }
         sections = {
             "experiment": self.config.experiment,
@@ -207,15 +216,17 @@ class Bifurcation:
         return self.config.layout(len(points), len(self._kept(points)))
 
     def _kept(self, points: range) -> list[int]:
-        return [point for point in self.config.kept_points() if point in points]
+        return [point for point in self._kept_points if point in points]
+
+    @cached_property
+    def _kept_points(self) -> list[int]:
+        return self.config.kept_points()
 
     def compute(self, points: range, advance: Advance) -> Arrays:
         """Advance the points past the transient, then observe them."""
         config = self.config
         orbits = make_orbits(config, self._weights, self._grid, np.array(points))
-        for steps in slices(config.steps.transient, len(points)):
-            orbits.advance(steps)
-            advance(steps * len(points))
+        advance_orbits(orbits, config.steps.transient, advance)
         observer = Observer(
             orbits,
             raster=self._raster,
@@ -223,11 +234,12 @@ class Bifurcation:
             features=[feature - 1 for feature in config.features],
             observables=config.observe.observables,
         )
-        for steps in slices(config.steps.record, len(points)):
+        for steps in pieces(config.steps.record, orbits):
             observer.observe(steps)
             advance(steps * len(points))
-        arrays = self._reduced(observer.result()) | _final_contexts(orbits) | self._kept_orbits(points)
-        return {name: array.astype(self.layout(points)[name].dtype, copy=False) for name, array in arrays.items()}
+        arrays = self._reduced(observer.result()) | _final_contexts(orbits) | self._kept_orbits(points, advance)
+        layout = self.layout(points)
+        return {name: array.astype(layout[name].dtype, copy=False) for name, array in arrays.items()}
 
     def _reduced(self, observation: Observation) -> Arrays:
         arrays: Arrays = {"period": observation.period}
@@ -236,16 +248,22 @@ class Bifurcation:
                 arrays[f"{kind}_{name}"] = getattr(observation, kind)[:, number]
         return arrays
 
-    def _kept_orbits(self, points: range) -> Arrays:
+    def _kept_orbits(self, points: range, advance: Advance) -> Arrays:
         """Whole orbits of the points that the config names, run once more from their starts."""
-        kept = self._kept(points)
-        arrays: Arrays = {"orbit_point": np.array(kept, dtype=np.int64)}
-        if not kept:
-            return arrays | {f"orbit_{name}": np.empty(self.layout(points)[f"orbit_{name}"].shape) for name in OBSERVED}
-        orbits = make_orbits(self.config, self._weights, self._grid, np.array(kept))
-        orbits.advance(self.config.steps.transient)
-        orbit = orbits.record(self.config.steps.record)
-        return arrays | {f"orbit_{name}": getattr(orbit, name) for name in OBSERVED}
+        kept = np.array(self._kept(points), dtype=np.int64)
+        arrays: Arrays = {"orbit_point": kept}
+        if not kept.size:
+            layout = self.layout(points)
+            return arrays | {f"orbit_{name}": np.empty(layout[f"orbit_{name}"].shape) for name in OBSERVED}
+
+        def only_check(steps: int) -> None:
+            # The progress counts each point once; the signals are looked at all the same.
+            advance(0)
+
+        orbits = make_orbits(self.config, self._weights, self._grid, kept)
+        advance_orbits(orbits, self.config.steps.transient, only_check)
+        orbit = record_orbits(orbits, self.config.steps.record, OBSERVED, only_check)
+        return arrays | {f"orbit_{name}": array for name, array in orbit.items()}
 
     def constants(self) -> Arrays:
         """The swept values, the bins' edges, and which features and pairs the arrays' axes are."""

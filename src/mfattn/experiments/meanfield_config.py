@@ -21,6 +21,11 @@ Parameter = Literal["beta", "gamma", "epsilon"]
 PARAMETERS: tuple[Parameter, ...] = get_args(Parameter)
 SYMBOLS = {"beta": "β", "gamma": "γ", "epsilon": "ε"}
 
+LARGEST_PARAMETER = 1e100
+"""Bound on the size of inverse temperatures and their factors, whose products stay numbers."""
+
+Temperature = Annotated[float, Field(ge=-LARGEST_PARAMETER, le=LARGEST_PARAMETER)]
+
 LARGEST_SEED = 2**32 - 1
 """What NumPy's legacy generator takes."""
 
@@ -134,12 +139,14 @@ class ModelConfig(Config):
 
     features: int = Field(ge=1, le=64, description="Number M of features.")
     position_bits: int = Field(ge=0, le=12, description="Number P of positional bits; the context holds 2^P tokens.")
-    beta: float | None = Field(None, description="Output inverse temperature β; not needed where it is swept.")
-    gamma: float | None = Field(None, description="Attention inverse temperature γ; not needed where it is swept.")
+    beta: Temperature | None = Field(None, description="Output inverse temperature β; not needed where it is swept.")
+    gamma: Temperature | None = Field(
+        None, description="Attention inverse temperature γ; not needed where it is swept."
+    )
     epsilon: float | None = Field(
         None, ge=0, le=1, description="Share ε of the position in every mean field; not needed where it is swept."
     )
-    output_scale: float = Field(1.0, description="Factor of β.")
+    output_scale: Temperature = Field(1.0, description="Factor of β.")
     weights: AnyWeights = Field(description="The weights, by ensemble.")
 
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
@@ -223,18 +230,20 @@ class SweepConfig(Config):
     start: float = Field(description="First value.")
     stop: float = Field(description="Last value.")
     num: int = Field(ge=1, le=10_000_000, description="Number of values.")
-    gamma_per_beta: float | None = Field(
+    gamma_per_beta: Temperature | None = Field(
         None, description="With `parameter: beta`: sweep γ too, as this multiple of β."
     )
 
     def values(self) -> NDArray[np.float64]:
-        """start + (stop - start) i / (num - 1); the start alone where num is 1."""
-        return self.start + (self.stop - self.start) * np.arange(self.num) / max(self.num - 1, 1)
+        """start + (stop - start) i / (num - 1), not rounded beyond its ends; the start alone where num is 1."""
+        values = self.start + (self.stop - self.start) * np.arange(self.num) / max(self.num - 1, 1)
+        return np.clip(values, min(self.start, self.stop), max(self.start, self.stop))
 
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         """Values that the parameter does not allow."""
-        if not np.isfinite(self.stop - self.start):
-            yield ("stop",), f"a range that float64 can hold, found {self.start} to {self.stop}"
+        largest = max(abs(self.start), abs(self.stop)) * max(abs(self.gamma_per_beta or 0.0), 1.0)
+        if largest > LARGEST_PARAMETER:
+            yield ("stop",), f"a range within ±{LARGEST_PARAMETER:g}, found {self.start:g} to {self.stop:g}"
         if self.parameter == "epsilon":
             for name in ("start", "stop"):
                 if not 0 <= getattr(self, name) <= 1:
@@ -346,7 +355,7 @@ class Grid:
         return {"beta": self.beta, "gamma": self.gamma, "epsilon": self.epsilon}
 
 
-def make_orbits(config: MeanFieldConfig, weights: Weights, grid: Grid, points: Any) -> meanfield.Orbits:
+def make_orbits(config: MeanFieldConfig, weights: Weights, grid: Grid, points: NDArray[np.int64]) -> meanfield.Orbits:
     """Orbits at some points of the grid, at their starts."""
     epsilon = grid.epsilon[points]
     starts = [config.start.context_of(weights, value) for value in epsilon]
@@ -379,19 +388,3 @@ def identity_of(config: MeanFieldConfig, sections: Mapping[str, Any]) -> dict[st
     """What the numbers depend on: the model without what the sweep replaces, and the given sections."""
     model = config.model.model_dump(mode="json", exclude=swept_parameters(config.swept))
     return {"model": model, "start": config.start.model_dump(mode="json"), **sections}
-
-
-SLICE = 2**22
-"""Point-steps between two looks at the progress and the signals."""
-
-
-def slices(steps: int, points: int) -> Iterator[int]:
-    """Cut STEPS into pieces short enough for a progress bar."""
-    piece = max(1, SLICE // points)
-    for start in range(0, steps, piece):
-        yield min(piece, steps - start)
-
-
-def step_seconds(weights: Weights) -> float:
-    """Rough seconds of one step of one point on one core: tanh and exp calls at what they cost with all around them."""
-    return 1e-9 * (1.5 * len(weights.classes.signs) + 0.9 * weights.context_length)

@@ -15,9 +15,8 @@ from mfattn.experiments.meanfield_config import (
     describe_model,
     identity_of,
     make_orbits,
-    slices,
-    step_seconds,
 )
+from mfattn.experiments.stepping import advance_orbits, record_orbits, step_seconds
 from mfattn.meanfield.model import OBSERVABLES
 from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays
 from mfattn.pipeline.yaml_text import KeyPath
@@ -95,18 +94,8 @@ class Trajectory:
         """Advance the points past the transient, then record them."""
         steps = self.config.steps
         orbits = make_orbits(self.config, self._weights, self._grid, np.array(points))
-        for number in slices(steps.transient, len(points)):
-            orbits.advance(number)
-            advance(number * len(points))
-        arrays = {name: np.empty(shape, dtype) for name, (shape, dtype) in self.layout(points).items()}
-        done = 0
-        for number in slices(steps.record, len(points)):
-            orbit = orbits.record(number)
-            for name, array in arrays.items():
-                array[:, done : done + number] = getattr(orbit, name)
-            done += number
-            advance(number * len(points))
-        return arrays
+        advance_orbits(orbits, steps.transient, advance)
+        return record_orbits(orbits, steps.record, OBSERVABLES, advance)
 
     def constants(self) -> Arrays:
         """The swept values."""

@@ -1,6 +1,7 @@
 """Look of all figures: fonts, sizes, and colours that a colour-blind reader tells apart."""
 
 import io
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -49,6 +50,8 @@ def house_style() -> Iterator[None]:
 def render(figure: Figure) -> dict[str, bytes]:
     """The figure as files: content by suffix, the same bytes for the same figure."""
     files = {}
+    # Its subsetting of fonts remarks on every font's date.
+    logging.getLogger("fontTools").setLevel(logging.ERROR)
     with house_style():
         for suffix, metadata in ((".png", {}), (".pdf", {"CreationDate": None})):
             buffer = io.BytesIO()

@@ -10,6 +10,7 @@ that a lane's arithmetic is the same whatever the pack it rides in. No fast-math
 happens where `fma` says so and nowhere else, which is why the bits agree between processors.
 """
 
+import contextlib
 import math
 import operator
 from typing import NamedTuple
@@ -18,6 +19,7 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
+from numba.core.caching import FunctionCache
 from numba.extending import intrinsic, models, overload, register_model
 
 LANES = 16
@@ -29,8 +31,38 @@ CHUNK, COUNTED = 32, 512
 GROUP = 4
 """Lanes whose counters are raised together."""
 
+# A mask of the lanes is a uint16, and four masks are looked at in one word.
+assert LANES == 16
+assert LANES % GROUP == COUNTED % CHUNK == COUNTED % 4 == 0
+
 inlined = njit(forceinline=True, error_model="numpy")
-compiled = njit(cache=True, nogil=True, error_model="numpy")
+
+
+class _ForgivingCache(FunctionCache):
+    """Numba's cache on disk, without being a reason why a run fails: a damaged file is compiled and written anew."""
+
+    def load_overload(self, signature, target_context):
+        try:
+            return super().load_overload(signature, target_context)
+        except Exception:
+            return None
+
+    def save_overload(self, signature, data):
+        try:
+            super().save_overload(signature, data)
+        except Exception:
+            # The index is damaged, or the disk is full.
+            with contextlib.suppress(Exception):
+                self.flush()
+                super().save_overload(signature, data)
+
+
+def compiled(function):
+    """Compile FUNCTION, cached on disk where there is a place to write."""
+    dispatcher = njit(nogil=True, error_model="numpy")(function)
+    with contextlib.suppress(RuntimeError):
+        dispatcher._cache = _ForgivingCache(function)
+    return dispatcher
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -203,6 +203,9 @@ def check_parameters(
     for name, value in named.items():
         if not np.isfinite(value).all():
             raise ValueError(f"{name} must be finite, found {value!r}")
+    with np.errstate(over="ignore"):
+        if not np.isfinite(np.multiply(beta, output_scale)).all():
+            raise ValueError(f"output_scale * beta must be finite, found {output_scale!r} * {beta!r}")
     if not ((np.asarray(epsilon) >= 0).all() and (np.asarray(epsilon) <= 1).all()):
         raise ValueError(f"epsilon must lie from 0 to 1, found {epsilon!r}")
     if weights.position_bits == 0 and np.any(epsilon):

@@ -15,6 +15,11 @@ OBSERVED: tuple[ObservedName, ...] = get_args(ObservedName)
 """Observables that can be reduced."""
 
 
+def is_range(low: float, high: float) -> bool:
+    """Whether LOW to HIGH ascends, and its extent and the extent's inverse are numbers that float64 holds."""
+    return low < high and bool(np.finfo(np.float64).tiny <= high - low < np.inf)
+
+
 @dataclass(frozen=True)
 class Raster:
     r"""Bins of a density raster: value x falls into bin :math:`\lfloor (x - lo)/(hi - lo)\, n \rfloor`, in float64.
@@ -39,7 +44,7 @@ class Raster:
     def __post_init__(self) -> None:
         if self.bins < 1:
             raise ValueError(f"bins must be at least 1, found {self.bins}")
-        if not (self.low < self.high and np.isfinite(self.high - self.low)):
+        if not is_range(self.low, self.high):
             raise ValueError(f"the range must be finite and ascending, found {self.low} to {self.high}")
 
 
@@ -90,7 +95,8 @@ class Observer:
     Raises
     ------
     ValueError
-        For a feature or an observable that is unknown or named twice, or a width that is negative or not finite.
+        For a feature or an observable that is unknown or named twice, a width that is negative or not finite, or an
+        empty window.
     """
 
     def __init__(
@@ -108,6 +114,8 @@ class Observer:
         _check_choice("observables", observables, OBSERVED)
         if not 0 <= width < np.inf:
             raise ValueError(f"width must be a finite number of at least 0, found {width}")
+        if window < 1:
+            raise ValueError(f"window must be at least 1, found {window}")
         self.orbits = orbits
         self.raster = raster
         self.recorded = 0
@@ -124,8 +132,10 @@ class Observer:
         )
 
     def observe(self, steps: int) -> None:
-        """Advance by STEPS steps, all of them observed."""
-        self.orbits.run(self.orbits.kernel.observe_orbits, check_steps(steps), self.recorded, self._binning, self._sums)
+        """Advance by STEPS steps, all of them observed; ValueError beyond 2^32 - 1 of them, which the counts hold."""
+        if self.recorded + check_steps(steps) > np.iinfo(np.uint32).max:
+            raise ValueError(f"at most {np.iinfo(np.uint32).max:,} steps can be observed")
+        self.orbits.run(self.orbits.kernel.observe_orbits, steps, self.recorded, self._binning, self._sums)
         self.recorded += steps
 
     def result(self) -> Observation:

@@ -95,16 +95,20 @@ class Orbits:
         if index.ndim != 1 or index.size == 0:
             raise ValueError(f"parameters must be numbers or one-dimensional and not empty, found shape {index.shape}")
         self.weights = weights
-        self.beta, self.gamma, self.epsilon = parameters
+        self.beta, self.gamma, self.epsilon = (np.array(parameter) for parameter in parameters)
         self.output_scale = output_scale
         starts = [several[i] for i in index]
+        self._packing = _Packing.of(starts, self.kernel.LANES)
+        self._tables = self._make_tables()
+        self._window = self._make_window(starts)
+
+    @property
+    def kernel(self) -> Any:
+        """The module of compiled kernels."""
         # Numba takes a third of a second to import, and much of the package works without it.
         from mfattn.meanfield import _kernel
 
-        self.kernel = _kernel
-        self._packing = _Packing.of(starts, _kernel.LANES)
-        self._tables = self._make_tables()
-        self._window = self._make_window(starts)
+        return _kernel
 
     def __len__(self) -> int:
         return len(self.beta)

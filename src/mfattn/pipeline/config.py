@@ -156,14 +156,14 @@ def describe(root: JsonSchema, node: JsonSchema) -> str:
 def _describe_number(node: JsonSchema) -> str:
     words = "a whole number" if node["type"] == "integer" else "a finite number"
     if "minimum" in node and "maximum" in node:
-        return f"{words} from {node['minimum']:,} to {node['maximum']:,}"
+        return f"{words} from {_number(node['minimum'])} to {_number(node['maximum'])}"
     if "minimum" in node:
-        return f"{words} of at least {node['minimum']:,}"
-    if "exclusiveMinimum" in node and "maximum" in node:
-        return f"{words} above {node['exclusiveMinimum']:,} and up to {node['maximum']:,}"
-    if "exclusiveMinimum" in node:
-        return f"{words} above {node['exclusiveMinimum']:,}"
+        return f"{words} of at least {_number(node['minimum'])}"
     return words
+
+
+def _number(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
 def _describe_list(root: JsonSchema, node: JsonSchema) -> str:

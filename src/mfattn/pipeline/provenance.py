@@ -5,7 +5,6 @@ import os
 import platform
 import socket
 import subprocess
-import sys
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -19,7 +18,6 @@ def program() -> dict[str, Any]:
     return {
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in DISTRIBUTIONS},
         "git": _git_state(),
-        "argv": sys.argv,
     }
 
 

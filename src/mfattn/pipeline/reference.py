@@ -11,8 +11,9 @@ _INTRODUCTION = """\
 Made by `mfattn schema --markdown`; do not edit. Any key can be set on the command line as well:
 `--set sweep.num=401`, and with quotes where the shell needs them: `--set 'figure.features=[1, 2]'`.
 
-The files are YAML 1.2: `1e-8` is a number, `12:30:00` and `yes` are text. Every key is given once. Aliases (`*name`) and
-tags other than YAML's own are not supported. A key below an optional section is required where the section is given.
+The files are YAML 1.2: `1e-8` is a number, `12:30:00` and `yes` are text. Every key is given once. Anchors,
+aliases and tags (`&name`, `*name`, `!name`) are not supported. A key below an optional section is required where that
+section is given.
 
 Features and their numbers are counted from 1, rows of weights and patterns from 0. A parameter that the sweep sets is
 ignored in `model`. A result may hold 8 GiB.

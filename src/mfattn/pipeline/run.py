@@ -79,7 +79,7 @@ def run(experiment: Experiment, name: str, options: Options) -> None:
     folder = RunFolder(options.results / f"{name}-{plan.run[:HASH_LENGTH]}")
     if options.force and folder.path.exists() and not options.dry_run:
         say("aside", f"{folder.path} is now {set_aside(folder.path)}")
-    plan = _kept_plan(folder, options) or plan
+    plan = _kept_plan(folder, plan, options)
     _announce(experiment, plan, folder, options)
     if options.dry_run:
         say("dry run", "nothing computed, nothing written")
@@ -95,14 +95,14 @@ def run(experiment: Experiment, name: str, options: Options) -> None:
     draw(experiment, name, arrays, options.figures)
 
 
-def _kept_plan(folder: RunFolder, options: Options) -> Plan | None:
-    """The plan of a run that was begun; a broken one is set aside, and its blocks are judged one by one."""
+def _kept_plan(folder: RunFolder, plan: Plan, options: Options) -> Plan:
+    """The plan with which a run was begun, else PLAN; one that is not this run's is set aside."""
     try:
-        return folder.plan()
+        return folder.kept_plan(plan) or plan
     except InvalidFile as error:
         if not options.dry_run:
             say("bad", f"{folder.plan_path}: {error}; renamed to {set_aside(folder.plan_path, '.bad').name}")
-        return None
+        return plan
 
 
 def _announce(experiment: Experiment, plan: Plan, folder: RunFolder, options: Options) -> None:
@@ -136,17 +136,22 @@ def _finished_result(experiment: Experiment, plan: Plan, folder: RunFolder) -> A
     if not folder.result.exists():
         return None
     try:
-        arrays = read_arrays(folder.result)
-        expected = experiment.layout(range(plan.points)) | {
-            name: ArrayLayout(array.shape, array.dtype) for name, array in experiment.constants().items()
-        }
-        if {name: ArrayLayout(array.shape, array.dtype) for name, array in arrays.items()} != expected:
-            raise InvalidFile("its arrays are not this run's")
-        if _recorded_hash(folder) != result_hash(arrays):
-            raise InvalidFile("it is not the result that its provenance names")
+        return _read_result(experiment, plan, folder)
     except InvalidFile as error:
         say("bad", f"{folder.result}: {error}; renamed to {set_aside(folder.result, '.bad').name} and collected again")
         return None
+
+
+def _read_result(experiment: Experiment, plan: Plan, folder: RunFolder) -> Arrays:
+    """The arrays of the result on disk, or InvalidFile where they are not what this run made."""
+    arrays = read_arrays(folder.result)
+    expected = experiment.layout(range(plan.points)) | {
+        name: ArrayLayout(array.shape, array.dtype) for name, array in experiment.constants().items()
+    }
+    if {name: ArrayLayout(array.shape, array.dtype) for name, array in arrays.items()} != expected:
+        raise InvalidFile("its arrays are not this run's")
+    if _recorded_hash(folder) != result_hash(arrays):
+        raise InvalidFile("it is not the result that its provenance names")
     return arrays
 
 
@@ -154,7 +159,7 @@ def _recorded_hash(folder: RunFolder) -> object:
     """Hash of the result that the provenance beside it names, or None."""
     try:
         about = json.loads(folder.provenance.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return about.get("result") if isinstance(about, dict) else None
 
@@ -165,7 +170,7 @@ def _complete(experiment: Experiment, name: str, plan: Plan, folder: RunFolder, 
     started = provenance.now()
     missing = _missing_blocks(experiment, plan, folder)
     if missing:
-        _compute(Work(experiment, plan, folder), missing, jobs)
+        _compute(Work(experiment, plan, folder, program), missing, jobs)
     arrays, facts, bad = join_blocks(experiment, plan, folder)
     if bad:
         blocks = ", ".join(map(str, bad))
@@ -177,6 +182,7 @@ def _complete(experiment: Experiment, name: str, plan: Plan, folder: RunFolder, 
         "config": experiment.config.model_dump(mode="json"),
         "identity": experiment.identity(),
         "program": program,
+        "argv": sys.argv,
         "started": started,
         "finished": provenance.now(),
         "core_seconds": round(sum(fact["seconds"] for fact in facts), 3),
@@ -189,10 +195,11 @@ def _complete(experiment: Experiment, name: str, plan: Plan, folder: RunFolder, 
 
 
 def _mixtures(facts: list[dict[str, Any]]) -> Iterator[str]:
-    """Warnings where blocks come from different kinds of machine."""
-    kinds = {fact["processor"] for fact in facts}
-    if len(kinds) > 1:
-        yield f"blocks come from {len(kinds)} kinds of processor: {', '.join(map(str, kinds))}"
+    """Warnings where blocks come from different machines or programs."""
+    for name, key in (("kinds of processor", "processor"), ("programs", "program")):
+        kinds = {json.dumps(fact[key], sort_keys=True) for fact in facts}
+        if len(kinds) > 1:
+            yield f"blocks come from {len(kinds)} {name}: {', '.join(sorted(kinds))}"
 
 
 def _missing_blocks(experiment: Experiment, plan: Plan, folder: RunFolder) -> list[int]:
@@ -268,7 +275,8 @@ def plot(experiment: Experiment, name: str, options: Options) -> None:
     check_writable(options.figures)
     plan = Plan(run_hash(experiment.identity()), experiment.points, experiment.block_size)
     folder = RunFolder(options.results / f"{name}-{plan.run[:HASH_LENGTH]}")
-    arrays = _finished_result(experiment, plan, folder)
-    if arrays is None:
-        raise InputError(f"{folder.result}: not there; compute it with mfattn run and the same options")
+    try:
+        arrays = _read_result(experiment, plan, folder)
+    except InvalidFile as error:
+        raise InputError(f"{folder.result}: {error}; compute it with mfattn run and the same options") from None
     draw(experiment, name, arrays, options.figures)

@@ -30,10 +30,12 @@ def stop_on_signals() -> Iterator[StopFlag]:
 
     def note(number: int, frame: FrameType | None) -> None:
         flag.signal = number
-        for name in SIGNALS:
-            signal.signal(name, previous[name])
+        for name, handler in previous.items():
+            signal.signal(name, handler)
 
-    previous = {name: signal.signal(name, note) for name in SIGNALS}
+    # What was started to be deaf to a signal, as by nohup, stays so.
+    heard = [name for name in SIGNALS if signal.getsignal(name) is not signal.SIG_IGN]
+    previous = {name: signal.signal(name, note) for name in heard}
     try:
         yield flag
     finally:

@@ -9,6 +9,7 @@ Every .npz ends in the SHA-256 of all that stands before it (as the comment of t
 flipped file is always found.
 """
 
+import contextlib
 import errno
 import hashlib
 import io
@@ -20,7 +21,7 @@ import socket
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,16 @@ def write_file(path: Path, content: bytes) -> None:
     RunError
         If the file cannot be written; nothing is left behind.
     """
+    _write(path, content, os.replace)
+
+
+def create_file(path: Path, content: bytes) -> None:
+    """As `write_file`, but a file that is there already, or that another process makes meanwhile, stays as it is."""
+    with contextlib.suppress(FileExistsError):
+        _write(path, content, os.link)
+
+
+def _write(path: Path, content: bytes, install: Callable[[Path, Path], None]) -> None:
     # Host, process and a random part: array elements on several hosts may write the same block.
     temporary = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
@@ -55,13 +66,19 @@ def write_file(path: Path, content: bytes) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+            install(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
+    except FileExistsError:
+        raise
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        reason = "no space left" if full else error.strerror or error
-        raise RunError(f"{path}: cannot be written: {reason}; finished blocks are kept, run again to go on") from None
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> RunError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    reason = "no space left" if full else error.strerror or error
+    return RunError(f"{path}: cannot be written: {reason}; finished blocks are kept, run again to go on")
 
 
 def pack_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -148,7 +165,13 @@ def set_aside(path: Path, suffix: str = "") -> Path:
     while target.exists():
         number += 1
         target = path.with_name(f"{path.name}{suffix}.{number}")
-    path.rename(target)
+    try:
+        path.rename(target)
+    except FileNotFoundError:
+        # Another process has set it aside meanwhile.
+        pass
+    except OSError as error:
+        raise _unwritable(target, error) from None
     return target
 
 
@@ -168,37 +191,39 @@ class RunFolder:
         Raises
         ------
         RunError
-            If the plan in the folder is of another run, or cannot be written.
+            If the plan cannot be written.
         InputError
             If the folder cannot be made.
+        InvalidFile
+            If the plan in the folder is not of this run.
         """
         try:
             self._blocks.mkdir(parents=True, exist_ok=True)
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise _unwritable(self.path, error) from None
             reason = error.strerror or error
             raise InputError(f"{self.path}: cannot be made ({reason}); choose another with --out DIR") from None
-        kept = self.plan()
-        if kept is None:
-            write_file(self.plan_path, plan.to_json().encode())
-            return plan
-        if (kept.run, kept.points) != (plan.run, plan.points):
-            raise RunError(f"{self.plan_path}: the plan of another run; delete the folder or use --force")
-        return kept
+        create_file(self.plan_path, plan.to_json().encode())
+        return self.kept_plan(plan) or plan
 
-    def plan(self) -> Plan | None:
-        """The plan that the folder holds, if any.
+    def kept_plan(self, plan: Plan) -> Plan | None:
+        """The plan with which the run of PLAN was begun in this folder, if it was.
 
         Raises
         ------
         InvalidFile
-            If the file is not a plan.
+            If the file is not a plan, or one of another run.
         """
         try:
-            return Plan.from_json(self.plan_path.read_text())
+            kept = Plan.from_json(self.plan_path.read_text())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise InvalidFile(f"not a plan ({error})") from None
+        if (kept.run, kept.points) != (plan.run, plan.points):
+            raise InvalidFile("the plan of another run")
+        return kept
 
     def block_path(self, block: int) -> Path:
         """File of BLOCK."""

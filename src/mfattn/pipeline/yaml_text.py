@@ -1,7 +1,7 @@
 """YAML text to plain values that remember where they stood.
 
 Grammar: PyYAML's safe loader with the numbers and words of YAML 1.2 (``1e-8`` is a number; ``12:30:00``, ``yes`` and
-``on`` are text), without aliases and tags, every key given once.
+``on`` are text), without anchors, aliases and tags, every key given once.
 """
 
 import re
@@ -23,9 +23,14 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 -- PyYAML's own protocol, replaced so as not to inherit
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not supported", event.start_mark)
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        for word in ("anchor", "tag"):
+            if getattr(event, word, None) is not None:
+                kind = "aliases" if word == "anchor" else "tags"
+                found = getattr(event, word)
+                raise yaml.composer.ComposerError(
+                    None, None, f"{kind} are not supported, found '{found}'", event.start_mark
+                )
         return super().compose_node(parent, index)
 
 
@@ -148,11 +153,6 @@ def parse_text(text: str, name: str, *, at: KeyPath = ()) -> Document:
 
 def _build(node: yaml.Node, path: KeyPath, document: Document, place: Any) -> Any:
     document.values[path] = place(node.start_mark)
-    if not node.tag.startswith(_TAG) or node.tag.removeprefix(_TAG) not in (
-        "null", "bool", "int", "float", "str", "seq", "map",
-    ):  # fmt: skip
-        document.mistakes.append(f"{place(node.start_mark)}: the tag {node.tag} is not supported")
-        return None
     if isinstance(node, yaml.SequenceNode):
         return tuple(_build(child, (*path, index), document, place) for index, child in enumerate(node.value))
     if isinstance(node, yaml.MappingNode):

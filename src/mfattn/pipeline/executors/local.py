@@ -1,7 +1,9 @@
 """Blocks on the cores of this machine: in this process, or in several."""
 
+import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -21,9 +23,6 @@ from mfattn.pipeline.store import RunFolder
 
 POLL_SECONDS = 0.1
 
-IDLE_SECONDS = 20
-"""Idle workers end after this time, so that none outlives a parent that was killed."""
-
 
 @dataclass(frozen=True)
 class Work:
@@ -32,6 +31,7 @@ class Work:
     experiment: Experiment
     plan: Plan
     folder: RunFolder
+    program: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def compute_block(work: Work, block: int, advance: Advance) -> Done:
     started, clock = provenance.now(), time.perf_counter()
     arrays = work.experiment.compute(work.plan.points_of(block), advance)
     seconds = time.perf_counter() - clock
-    about: dict[str, Any] = {"started": started, "seconds": round(seconds, 3), **provenance.machine()}
+    about = {"started": started, "seconds": round(seconds, 3), **provenance.machine(), "program": work.program}
     work.folder.write_block(work.plan, block, arrays, about)
     return Done(block, seconds)
 
@@ -94,15 +94,32 @@ _worker: tuple[Work, Any]
 
 
 def _start_worker(work: Work, steps_done: Any) -> None:
-    """Keep what all blocks share; leave interrupts to the parent, which stops its workers itself."""
+    """Keep what all blocks share, and end when the parent does."""
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _worker = (work, steps_done)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """End this process when PARENT, which may have been killed, is no longer the one above it."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _work_on(block: int) -> Done:
     work, steps_done = _worker
     return compute_block(work, block, steps_done.put)
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes started within the block ignore interrupts: the parent hears them, and stops its workers itself."""
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def _in_workers(
@@ -112,15 +129,15 @@ def _in_workers(
     steps_done = context.SimpleQueue()
     pool = ProcessPoolExecutor(
         jobs,
-        timeout=IDLE_SECONDS,
         context=context,
         initializer=_start_worker,
         initargs=(work, steps_done),
         env={"OMP_NUM_THREADS": "1"},
     )
-    pending: set[Future[Done]] = {pool.submit(_work_on, block) for block in blocks}
     complete = False
     try:
+        with _deaf_to_interrupts():
+            pending: set[Future[Done]] = {pool.submit(_work_on, block) for block in blocks}
         while pending:
             finished, pending = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
             stop.check()
