@@ -569,17 +569,16 @@ def _count_section(masks, j, bins, first_pair, stride, section):
     features = bins.shape[0]
     words = masks.view(np.int64)
     for word in range(words.size):
-        if words[word] == 0:
-            continue
-        for step in range(4 * word, 4 * word + 4):
-            for i in range(features):
-                if i != j:
-                    pair = first_pair + i * (features - 1) + (j if j < i else j - 1)
-                    remaining = np.int64(masks[step])
-                    while remaining != 0:
-                        count(section, pair * stride + 1, bins[i], step * LANES + trailing_zeros(remaining))
-                        remaining &= remaining - 1
-            masks[step] = 0
+        remaining = words[word]
+        words[word] = 0
+        # The bits of four steps' masks in a row are the places of their lanes in the rows of bins.
+        while remaining != 0:
+            place = 64 * word + trailing_zeros(remaining)
+            remaining &= remaining - 1
+            for i in range(j):
+                count(section, (first_pair + i * (features - 1) + j - 1) * stride + 1, bins[i], place)
+            for i in range(j + 1, features):
+                count(section, (first_pair + i * (features - 1) + j) * stride + 1, bins[i], place)
 
 
 @inlined
