@@ -134,7 +134,7 @@ def test_every_command_of_the_readme_runs(root, tmp_path):
     for line in commands:
         words = shlex.split(line, comments=True)
         words[:1] = [sys.executable, "-m", "mfattn"] if words[0] == "mfattn" else [sys.executable]
-        if "run" in words or "scripts/" in line:
+        if {"run", "plot"} & set(words) or "scripts/" in line:
             words += ["--out", str(tmp_path), "--set", "steps.transient=50", "--set", "steps.record=50"]
             words += ["--set", "sweep.num=20"] if "trajectory" not in line else []
         process = subprocess.run(words, capture_output=True, text=True, cwd=root)

@@ -31,7 +31,7 @@ def _pieces(steps: int, longest: int) -> Iterator[int]:
 
 def pieces(steps: int, orbits: Orbits) -> Iterator[int]:
     """Cut STEPS of a batch into pieces of about `PIECE_SECONDS`."""
-    seconds = step_seconds(orbits.weights) * orbits.packs * orbits.kernel.LANES
+    seconds = step_seconds(orbits.weights) * orbits.packs * orbits.kernels.LANES
     yield from _pieces(steps, max(1, int(PIECE_SECONDS / seconds)))
 
 
@@ -46,7 +46,7 @@ def record_orbits(orbits: Orbits, steps: int, names: tuple[str, ...], advance: A
     """Record the named observables over STEPS steps, arrays (points, steps, M), and tell ADVANCE as they are done."""
     features = orbits.weights.features
     arrays = {name: np.empty((len(orbits), steps, features)) for name in names}
-    bytes_per_step = 8 * len(OBSERVABLES) * features * orbits.packs * orbits.kernel.LANES
+    bytes_per_step = 8 * len(OBSERVABLES) * features * orbits.packs * orbits.kernels.LANES
     done = 0
     for piece in _pieces(steps, max(1, PIECE_BYTES // bytes_per_step)):
         orbit = orbits.record(piece)

@@ -119,23 +119,23 @@ class Observer:
         self.orbits = orbits
         self.raster = raster
         self.recorded = 0
-        kernel, packs = orbits.kernel, orbits.packs
+        kernels, packs = orbits.kernels, orbits.packs
         first_row = {"attention": 0, "overlap_o_semantic": number}
         rows = np.array([[first_row[name] + feature for feature in features] for name in observables], dtype=np.int64)
-        self._binning = kernel.Binning(raster.low, raster.high, raster.bins, width, rows)
-        rows_observed, row_bins = rows.size, kernel.LANES * (raster.bins + 2)
-        self._sums = kernel.Sums(
+        self._binning = kernels.Binning(raster.low, raster.high, raster.bins, width, rows)
+        rows_observed, row_bins = rows.size, kernels.LANES * (raster.bins + 2)
+        self._sums = kernels.Sums(
             np.zeros((packs, rows_observed * row_bins), dtype=np.uint32),
             np.zeros((packs, rows_observed * (len(features) - 1) * row_bins), dtype=np.uint32),
-            np.zeros((packs, rows_observed, 5, kernel.LANES)),
-            np.zeros((packs, window, number, kernel.LANES)),
+            np.zeros((packs, rows_observed, 5, kernels.LANES)),
+            np.zeros((packs, window, number, kernels.LANES)),
         )
 
     def observe(self, steps: int) -> None:
         """Advance by STEPS steps, all of them observed; ValueError beyond 2^32 - 1 of them, which the counts hold."""
         if self.recorded + check_steps(steps) > np.iinfo(np.uint32).max:
             raise ValueError(f"at most {np.iinfo(np.uint32).max:,} steps can be observed")
-        self.orbits.run(self.orbits.kernel.observe_orbits, steps, self.recorded, self._binning, self._sums)
+        self.orbits.run(self.orbits.kernels.observe_orbits, steps, self.recorded, self._binning, self._sums)
         self.recorded += steps
 
     def result(self) -> Observation:
@@ -162,7 +162,7 @@ class Observer:
 
     def _counts(self, flat: NDArray[np.uint32], *shape: int) -> NDArray[np.uint32]:
         """Flat counts (packs, ...) as an array (points, *SHAPE, bins + 2)."""
-        lanes, bins = self.orbits.kernel.LANES, self.raster.bins + 2
+        lanes, bins = self.orbits.kernels.LANES, self.raster.bins + 2
         return self.orbits.unpack(np.moveaxis(flat.reshape(self.orbits.packs, *shape, lanes, bins), -2, -1))
 
     def _tails(self) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from mfattn.meanfield.model import Context, Orbit, check_parameters
 from mfattn.meanfield.weights import Weights
 
 if TYPE_CHECKING:
-    from mfattn.meanfield._kernel import Tables, Window
+    from mfattn.meanfield.kernels import Tables, Window
 
 UNROLLED_FEATURES = 3
 """Up to this many features the kernel is compiled for their number; beyond, one kernel serves all."""
@@ -98,17 +98,17 @@ class Orbits:
         self.beta, self.gamma, self.epsilon = (np.array(parameter) for parameter in parameters)
         self.output_scale = output_scale
         starts = [several[i] for i in index]
-        self._packing = _Packing.of(starts, self.kernel.LANES)
+        self._packing = _Packing.of(starts, self.kernels.LANES)
         self._tables = self._make_tables()
         self._window = self._make_window(starts)
 
     @property
-    def kernel(self) -> Any:
-        """The module of compiled kernels."""
+    def kernels(self) -> Any:
+        """The compiled kernels."""
         # Numba takes a third of a second to import, and much of the package works without it.
-        from mfattn.meanfield import _kernel
+        from mfattn.meanfield import kernels
 
-        return _kernel
+        return kernels
 
     def __len__(self) -> int:
         return len(self.beta)
@@ -120,19 +120,19 @@ class Orbits:
         classes = self.weights.classes
         couplings = np.ascontiguousarray(classes.couplings.transpose(2, 1, 0))
         position_fields = np.ascontiguousarray(self.weights.position_fields.transpose(1, 2, 0))
-        return self.kernel.Tables(features, classes.signs, couplings, position_fields)
+        return self.kernels.Tables(features, classes.signs, couplings, position_fields)
 
     def _make_window(self, starts: Sequence[Context]) -> "Window":
         first, length = self._packing.point[:, 0], self.weights.context_length
         position = np.array([starts[point].position for point in first], dtype=np.int64)
         filled = np.array([len(starts[point].attention) for point in first], dtype=np.int64)
-        attention = np.zeros((len(first), length, self.weights.features, self.kernel.LANES))
+        attention = np.zeros((len(first), length, self.weights.features, self.kernels.LANES))
         for pack, row in enumerate(self._packing.point):
             slots = (position[pack] - np.arange(filled[pack])) % length
             attention[pack, slots] = np.stack([starts[point].attention for point in row], axis=-1)
         beta, gamma = self.output_scale * self.beta, self.weights.logit_scale * self.gamma
         parameters = np.stack([beta, gamma, 1.0 - self.epsilon, self.epsilon])[:, self._packing.point]
-        return self.kernel.Window(attention, position, filled, np.ascontiguousarray(parameters.swapaxes(0, 1)))
+        return self.kernels.Window(attention, position, filled, np.ascontiguousarray(parameters.swapaxes(0, 1)))
 
     def contexts(self) -> list[Context]:
         """Present context of every point; an `Orbits` started from them continues with the same bits."""
@@ -158,13 +158,13 @@ class Orbits:
 
     def advance(self, steps: int) -> None:
         """Advance every point by STEPS steps, keeping nothing."""
-        self.run(self.kernel.advance, check_steps(steps))
+        self.run(self.kernels.advance, check_steps(steps))
 
     def record(self, steps: int) -> Orbit:
         """Advance every point by STEPS steps and keep every observable: arrays (points, steps, M)."""
-        records = np.empty((self.packs, check_steps(steps), 5, self.weights.features, self.kernel.LANES))
+        records = np.empty((self.packs, check_steps(steps), 5, self.weights.features, self.kernels.LANES))
         position = self._window.position[self._packing.pack]
-        self.run(self.kernel.record_orbits, records)
+        self.run(self.kernels.record_orbits, records)
         attention, semantic, value, query, key = np.moveaxis(self.unpack(records), 2, 0)
         positions = (position[:, np.newaxis] + np.arange(steps)) % self.weights.context_length
         output_position = self.weights.position_fields[FIELDS.index("output")][positions]

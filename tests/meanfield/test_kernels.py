@@ -7,8 +7,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numba import njit
+from numba.core import registry
 
-from mfattn.meanfield import Context, Model, Orbits, _kernel, orbit, random_weights
+from mfattn.meanfield import Context, Model, Orbits, orbit, random_weights
+from mfattn.meanfield.kernels import advance, compilation
+from mfattn.meanfield.kernels.elementary import exponential, hyperbolic_tangent
+from mfattn.meanfield.kernels.lanes import LANES, load, store
 from mfattn.meanfield.model import OBSERVABLES
 
 from . import strategies as own
@@ -16,7 +20,7 @@ from . import strategies as own
 
 def columns(array: np.ndarray) -> np.ndarray:
     """Values as rows of packs, the last padded."""
-    rows = np.zeros((-(-array.size // _kernel.LANES), _kernel.LANES))
+    rows = np.zeros((-(-array.size // LANES), LANES))
     rows.flat[: array.size] = array
     return rows
 
@@ -24,13 +28,13 @@ def columns(array: np.ndarray) -> np.ndarray:
 @njit(error_model="numpy")
 def apply_exponential(rows, out):
     for row in range(len(rows)):
-        _kernel.store(out, row, _kernel.exponential(_kernel.load(rows, row)))
+        store(out, row, exponential(load(rows, row)))
 
 
 @njit(error_model="numpy")
 def apply_tanh(rows, out):
     for row in range(len(rows)):
-        _kernel.store(out, row, _kernel.hyperbolic_tangent(_kernel.load(rows, row)))
+        store(out, row, hyperbolic_tangent(load(rows, row)))
 
 
 def evaluate(kernel, values):
@@ -229,3 +233,12 @@ def test_orbits_keep_their_own_parameters_and_can_be_sent_to_another_process(pub
     overlap = expected.record(5).overlap_o
     assert np.array_equal(orbits.record(5).overlap_o, overlap)
     assert np.array_equal(sent.record(5).overlap_o, overlap)
+
+
+def test_an_edit_of_any_kernel_source_is_another_key_of_the_cache(monkeypatch):
+    cache = advance._cache
+    codegen = registry.cpu_target.target_context.codegen()
+    before = cache._index_key((), codegen)
+    assert cache._index_key((), codegen) == before
+    monkeypatch.setattr(compilation, "_SOURCE", "edited")
+    assert cache._index_key((), codegen) != before

@@ -1,0 +1,14 @@
+"""Compiled kernels of the mean-field map: the step, the orbit and its streaming reduction.
+
+Points of a batch travel in *packs* of `LANES`. A pack's state is an array whose last axis runs over its lanes, and
+every operation on it is one vector instruction (or a few) of the processor: the type in `lanes` is that axis. Vectors
+are written out, not left to the compiler's loop vectoriser, so that the speed does not hang on its mood, and so that a
+lane's arithmetic is the same whatever the pack it rides in. No fast-math flag anywhere: a fused multiply-add happens
+where `fma` says so and nowhere else, which is why the bits agree between processors.
+"""
+
+from mfattn.meanfield.kernels.lanes import LANES
+from mfattn.meanfield.kernels.reduction import Binning, Sums, observe_orbits
+from mfattn.meanfield.kernels.step import Tables, Window, advance, record_orbits
+
+__all__ = ["LANES", "Binning", "Sums", "Tables", "Window", "advance", "observe_orbits", "record_orbits"]
