@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mfattn.meanfield.orbits import Orbits, check_steps
+from mfattn.meanfield.orbits import Orbits, check_steps, size_for_kernel
 from mfattn.meanfield.period import WINDOW, period
 
 ObservedName = Literal["overlap_o_semantic", "attention"]
@@ -122,7 +122,9 @@ class Observer:
         kernels, packs = orbits.kernels, orbits.packs
         first_row = {"attention": 0, "overlap_o_semantic": number}
         rows = np.array([[first_row[name] + feature for feature in features] for name in observables], dtype=np.int64)
-        self._binning = kernels.Binning(raster.low, raster.high, raster.bins, width, rows)
+        self._binning = kernels.Binning(
+            raster.low, raster.high, raster.bins, width, size_for_kernel(len(features)), rows
+        )
         rows_observed, row_bins = rows.size, kernels.LANES * (raster.bins + 2)
         self._sums = kernels.Sums(
             np.zeros((packs, rows_observed * row_bins), dtype=np.uint32),

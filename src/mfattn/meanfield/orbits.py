@@ -114,9 +114,7 @@ class Orbits:
         return len(self.beta)
 
     def _make_tables(self) -> "Tables":
-        features: tuple[int, ...] | int = self.weights.features
-        if self.weights.features <= UNROLLED_FEATURES:
-            features = (0,) * self.weights.features
+        features = size_for_kernel(self.weights.features)
         classes = self.weights.classes
         couplings = np.ascontiguousarray(classes.couplings.transpose(2, 1, 0))
         position_fields = np.ascontiguousarray(self.weights.position_fields.transpose(1, 2, 0))
@@ -170,6 +168,11 @@ class Orbits:
         output_position = self.weights.position_fields[FIELDS.index("output")][positions]
         output = semantic + self.epsilon[:, np.newaxis, np.newaxis] * output_position
         return Orbit(attention, output, semantic, value, query, key)
+
+
+def size_for_kernel(features: int) -> tuple[int, ...] | int:
+    """A small number of features as a tuple of that length, for which the kernel is compiled; a larger one as it is."""
+    return (0,) * features if features <= UNROLLED_FEATURES else features
 
 
 def check_steps(steps: int) -> int:

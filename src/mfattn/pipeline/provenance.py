@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-DISTRIBUTIONS = ("mfattn", "numpy", "scipy", "numba", "llvmlite", "matplotlib")
+DISTRIBUTIONS = ("mfattn", "numpy", "numba", "llvmlite", "matplotlib")
 
 
 def program() -> dict[str, Any]:

@@ -21,7 +21,7 @@ from mfattn.meanfield.kernels.lanes import (
 )
 from mfattn.meanfield.kernels.step import new_scratch, number, observed_step, open_pack
 
-CHUNK, COUNTED = 32, 512
+CHUNK, COUNTED = 64, 512
 """Recorded steps that are binned, and that are counted, together: the former stay in the first-level cache."""
 
 GROUP = 4
@@ -41,6 +41,7 @@ class Binning(NamedTuple):
     high: float
     bins: int
     width: float
+    features: tuple[int, ...] | int  # F, in either form of `Tables.features`
     rows: np.ndarray  # (O, F) rows of a recorded step: the features of each observable
 
 
@@ -96,9 +97,8 @@ def _count_raster(length, bins, start, raster):
 
 
 @inlined
-def _count_section(masks, j, bins, first_pair, stride, section):
+def _count_section(masks, j, features, bins, first_pair, stride, section):
     """At the noted steps and lanes where feature j is in the zero plane: count the bin of every other feature i."""
-    features = bins.shape[0]
     words = masks.view(np.int64)
     for word in range(words.size):
         remaining = words[word]
@@ -116,14 +116,14 @@ def _count_section(masks, j, bins, first_pair, stride, section):
 @inlined
 def _count(length, binning, bins, masks, raster, section):
     """Add LENGTH noted steps of a pack to its counts."""
-    observables, features = binning.rows.shape
+    observables, features = binning.rows.shape[0], number(binning.features)
     stride = LANES * (binning.bins + 2)
     for observable in range(observables):
         first = observable * features
         own = bins[first : first + features]
         for i in range(features):
             _count_raster(length, own[i], (first + i) * stride + 1, raster)
-            _count_section(masks[first + i], i, own, first * (features - 1), stride, section)
+            _count_section(masks[first + i], i, features, own, first * (features - 1), stride, section)
 
 
 @inlined
