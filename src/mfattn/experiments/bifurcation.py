@@ -8,14 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from mfattn.experiments.base import MeanFieldExperiment
 from mfattn.experiments.limits import size_mistakes
 from mfattn.experiments.meanfield_config import (
-    Grid,
     MeanFieldConfig,
     SweepConfig,
     Tuple,
-    describe_model,
-    identity_of,
     make_orbits,
     swept_parameters,
 )
@@ -158,18 +156,8 @@ def _choice_mistakes(
         yield path, f"different ones, found {', '.join(map(str, chosen))}"
 
 
-class Bifurcation:
+class Bifurcation(MeanFieldExperiment[BifurcationConfig]):
     """The bifurcation experiment; see `mfattn.pipeline.experiment.Experiment`."""
-
-    def __init__(self, config: BifurcationConfig) -> None:
-        self.config = config
-        self._weights = config.model.build()
-        self._grid = Grid.of(config.model, config.sweep)
-
-    @property
-    def points(self) -> int:
-        """Number of values of the swept parameter."""
-        return self.config.sweep.num
 
     @property
     def block_size(self) -> int:
@@ -178,28 +166,13 @@ class Bifurcation:
         rasters = len(self.config.observe.observables) * features**2 * self.config.observe.raster.bins
         return max(1, min(64, LARGEST_BLOCK // (4 * rasters)))
 
-    @property
-    def steps_per_point(self) -> int:
-        """Transient and recorded steps."""
-        return self.config.steps.transient + self.config.steps.record
-
     def identity(self) -> dict[str, Any]:
         """Model, start, sweep, steps and what is observed."""
         observe = self.config.observe.model_dump(mode="json") | {
             "features": list(self.config.features),
             "keep_orbits": self._kept_points,
         }
-        sections = {
-            "experiment": self.config.experiment,
-            "sweep": self.config.sweep.model_dump(mode="json"),
-            "steps": self.config.steps.model_dump(mode="json"),
-            "observe": observe,
-        }
-        return identity_of(self.config, sections)
-
-    def describe(self) -> list[tuple[str, str]]:
-        """Model, grid and steps."""
-        return describe_model(self.config)
+        return super().identity() | {"observe": observe}
 
     def estimate(self) -> float:
         """Rough core-seconds; a recorded step costs about twice a transient one."""

@@ -7,13 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from mfattn.experiments.base import MeanFieldExperiment
 from mfattn.experiments.limits import result_bytes, size_mistakes
 from mfattn.experiments.meanfield_config import (
-    Grid,
     MeanFieldConfig,
     SweepConfig,
-    describe_model,
-    identity_of,
     make_orbits,
 )
 from mfattn.experiments.stepping import advance_orbits, record_orbits, step_seconds
@@ -44,42 +42,13 @@ def _layout(config: TrajectoryConfig, points: int) -> dict[str, ArrayLayout]:
     return {name: ArrayLayout(shape, np.dtype(np.float64)) for name in OBSERVABLES}
 
 
-class Trajectory:
+class Trajectory(MeanFieldExperiment[TrajectoryConfig]):
     """The trajectory experiment; see `mfattn.pipeline.experiment.Experiment`."""
-
-    def __init__(self, config: TrajectoryConfig) -> None:
-        self.config = config
-        self._weights = config.model.build()
-        self._grid = Grid.of(config.model, config.sweep)
-
-    @property
-    def points(self) -> int:
-        """Number of swept values, or 1."""
-        return len(self._grid.beta)
 
     @property
     def block_size(self) -> int:
         """As many points as make a block of reasonable size."""
         return max(1, min(64, BLOCK_BYTES // result_bytes(_layout(self.config, 1))))
-
-    @property
-    def steps_per_point(self) -> int:
-        """Transient and recorded steps."""
-        return self.config.steps.transient + self.config.steps.record
-
-    def identity(self) -> dict[str, Any]:
-        """Model, start, sweep and steps."""
-        sweep = self.config.sweep
-        sections = {
-            "experiment": self.config.experiment,
-            "sweep": sweep and sweep.model_dump(mode="json"),
-            "steps": self.config.steps.model_dump(mode="json"),
-        }
-        return identity_of(self.config, sections)
-
-    def describe(self) -> list[tuple[str, str]]:
-        """Model, grid and steps."""
-        return describe_model(self.config)
 
     def estimate(self) -> float:
         """Rough core-seconds; a recorded step costs about three transient ones."""
