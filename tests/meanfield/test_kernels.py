@@ -8,10 +8,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numba import njit
 from numba.core import registry
+from numpy.testing import assert_allclose
 
 from mfattn.meanfield import Context, Model, Orbits, orbit, random_weights
 from mfattn.meanfield.kernels import advance, compilation
-from mfattn.meanfield.kernels.elementary import exponential, hyperbolic_tangent
+from mfattn.meanfield.kernels.elementary import exponential, hyperbolic_tangent, logarithm, tangent_and_slope
 from mfattn.meanfield.kernels.lanes import LANES, load, store
 from mfattn.meanfield.model import OBSERVABLES
 
@@ -35,6 +36,24 @@ def apply_exponential(rows, out):
 def apply_tanh(rows, out):
     for row in range(len(rows)):
         store(out, row, hyperbolic_tangent(load(rows, row)))
+
+
+@njit(error_model="numpy")
+def apply_logarithm(rows, out):
+    for row in range(len(rows)):
+        store(out, row, logarithm(load(rows, row)))
+
+
+@njit(error_model="numpy")
+def apply_slope(rows, out):
+    for row in range(len(rows)):
+        store(out, row, tangent_and_slope(load(rows, row))[1])
+
+
+@njit(error_model="numpy")
+def apply_tanh_of_pair(rows, out):
+    for row in range(len(rows)):
+        store(out, row, tangent_and_slope(load(rows, row))[0])
 
 
 def evaluate(kernel, values):
@@ -67,6 +86,26 @@ def test_tanh_is_accurate_to_three_units_in_the_last_place_however_small(values)
 @given(st.lists(magnitudes, min_size=1, max_size=40))
 def test_tanh_is_odd_to_the_bit(values):
     assert np.array_equal(evaluate(apply_tanh, values), -evaluate(apply_tanh, np.negative(values)))
+
+
+@given(st.lists(magnitudes, min_size=1, max_size=40))
+def test_tanh_has_the_same_bits_with_its_slope(values):
+    assert np.array_equal(evaluate(apply_tanh, values), evaluate(apply_tanh_of_pair, values))
+
+
+@given(st.lists(st.floats(-350, 350), min_size=1, max_size=40))
+def test_the_slope_of_tanh_is_accurate_far_into_saturation(values):
+    expected = np.cosh(np.longdouble(values)) ** -2
+    assert_allclose(evaluate(apply_slope, values), expected.astype(float), rtol=2e-15)
+
+
+@given(st.lists(st.floats(1e-300, 1e300), min_size=1, max_size=40))
+def test_logarithm_is_accurate_to_three_units_in_the_last_place(values):
+    expected = np.log(np.longdouble(values))
+    assert (
+        np.abs(evaluate(apply_logarithm, values) - expected) <= 3 * np.spacing(np.abs(expected.astype(float)))
+    ).all()
+    assert evaluate(apply_logarithm, [1.0]).tolist() == [0.0]
 
 
 @settings(max_examples=150)

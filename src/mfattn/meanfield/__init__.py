@@ -1,6 +1,7 @@
 """Mean-field dynamics of self-attention over 1-bit tokens (Poc-López and Aguilera, arXiv 2406.07247)."""
 
 from mfattn.meanfield.classes import FIELDS, ColumnClasses, classes_from_columns, classes_from_correlations
+from mfattn.meanfield.lyapunov import MapTangents, Spectrum, Tangents, kaplan_yorke, spectrum
 from mfattn.meanfield.model import Context, Fields, Model, Orbit
 from mfattn.meanfield.orbits import Orbits, orbit
 from mfattn.meanfield.starts import context_from_pattern, context_from_token, prompt_token
@@ -19,9 +20,12 @@ __all__ = [
     "ColumnClasses",
     "Context",
     "Fields",
+    "MapTangents",
     "Model",
     "Orbit",
     "Orbits",
+    "Spectrum",
+    "Tangents",
     "Weights",
     "assigned_weights",
     "classes_from_columns",
@@ -29,10 +33,12 @@ __all__ = [
     "context_from_pattern",
     "context_from_token",
     "gaussian_weights",
+    "kaplan_yorke",
     "orbit",
     "position_codes",
     "product_weights",
     "prompt_token",
     "random_weights",
     "segmented_weights",
+    "spectrum",
 ]

@@ -146,9 +146,24 @@ class Orbits:
         """Number of packs in which the points travel."""
         return len(self._window.position)
 
+    @property
+    def full(self) -> bool:
+        """Whether all windows hold L tokens."""
+        return bool((self._window.filled == self.weights.context_length).all())
+
     def unpack(self, array: NDArray[Any]) -> NDArray[Any]:
         """Values by point, (points, ...), of an array of values by pack and lane, (packs, ..., lanes)."""
         return self._packing.unpack(array)
+
+    def pack(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Values by pack and lane, (packs, ..., lanes), of an array of values by point, (points, ...)."""
+        return np.ascontiguousarray(np.moveaxis(array[self._packing.point], 1, -1))
+
+    def exchange_slots_and_positions(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Rows of a (points, L, ...) array ordered by position where they were by slot, newest first, or back."""
+        position = self._window.position[self._packing.pack]
+        rows = (position[:, np.newaxis] - np.arange(self.weights.context_length)) % self.weights.context_length
+        return array[np.arange(len(self))[:, np.newaxis], rows]
 
     def run(self, kernel: Callable[..., None], *arguments: object) -> None:
         """Let a compiled kernel advance the packs in place."""

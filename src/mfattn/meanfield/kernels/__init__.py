@@ -1,4 +1,4 @@
-"""Compiled kernels of the mean-field map: the step, the orbit and its streaming reduction.
+"""Compiled kernels of the mean-field map: the step, the orbit, its streaming reduction and its tangent vectors.
 
 Points of a batch travel in *packs* of `LANES`. A pack's state is an array whose last axis runs over its lanes, and
 every operation on it is one vector instruction (or a few) of the processor: the type in `lanes` is that axis. Vectors
@@ -10,5 +10,18 @@ where `fma` says so and nowhere else, which is why the bits agree between proces
 from mfattn.meanfield.kernels.lanes import LANES
 from mfattn.meanfield.kernels.reduction import Binning, Sums, observe_orbits
 from mfattn.meanfield.kernels.step import Tables, Window, advance, record_orbits
+from mfattn.meanfield.kernels.tangent import Tangents, advance_tangents, orthonormalise_tangents
 
-__all__ = ["LANES", "Binning", "Sums", "Tables", "Window", "advance", "observe_orbits", "record_orbits"]
+__all__ = [
+    "LANES",
+    "Binning",
+    "Sums",
+    "Tables",
+    "Tangents",
+    "Window",
+    "advance",
+    "advance_tangents",
+    "observe_orbits",
+    "orthonormalise_tangents",
+    "record_orbits",
+]

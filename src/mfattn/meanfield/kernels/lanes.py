@@ -98,6 +98,7 @@ for _symbol, _instruction in (
 everywhere = _unary(lambda builder, x: x)
 absolute = _unary(lambda builder, x: _llvm(builder, "fabs", [x]))
 round_down = _unary(lambda builder, x: _llvm(builder, "floor", [x]))
+square_root = _unary(lambda builder, x: _llvm(builder, "sqrt", [x]))
 copy_sign = _binary(lambda builder, x, y: _llvm(builder, "copysign", [x, y]))
 larger = _binary(lambda builder, x, y: builder.select(builder.fcmp_ordered(">", x, y), x, y))
 smaller = _binary(lambda builder, x, y: builder.select(builder.fcmp_ordered("<", x, y), x, y))
@@ -114,6 +115,42 @@ def power_of_two(builder, shifted):
     """2^k from k + `_SHIFTER`: k stands in the low bits of the sum, and moves to the exponent."""
     bits = builder.shl(builder.bitcast(shifted, _WORDS), _words(52))
     return builder.bitcast(builder.add(bits, _words(1023 << 52)), _DOUBLES)
+
+
+@_unary
+def mantissa(builder, x):
+    """m of x = m 2^k with 1 <= m < 2, for normal x > 0."""
+    fraction = builder.and_(builder.bitcast(x, _WORDS), _words((1 << 52) - 1))
+    return builder.bitcast(builder.or_(fraction, _words(1023 << 52)), _DOUBLES)
+
+
+@_unary
+def shifted_exponent(builder, x):
+    """2^52 + 1023 + k of x = m 2^k, for normal x > 0."""
+    exponents = builder.lshr(builder.bitcast(x, _WORDS), _words(52))
+    return builder.bitcast(builder.or_(exponents, _words(1075 << 52)), _DOUBLES)
+
+
+@intrinsic
+def where_less(typing_context, x, y, less, otherwise):
+    """LESS in the lanes where x < y, OTHERWISE elsewhere."""
+
+    def emit(builder, x, y, less, otherwise):
+        return builder.select(builder.fcmp_ordered("<", x, y), less, otherwise)
+
+    return _signature((x, y, less, otherwise)), _generate(emit)
+
+
+@intrinsic
+def any_less(typing_context, x, y):
+    """Whether x < y in any lane."""
+
+    def codegen(context, builder, signature, arguments):
+        x, y = (_as_lanes(builder, *pair) for pair in zip(signature.args, arguments, strict=True))
+        mask = builder.bitcast(builder.fcmp_ordered("<", x, y), ir.IntType(LANES))
+        return builder.icmp_unsigned("!=", mask, ir.Constant(mask.type, 0))
+
+    return types.boolean(*_signature((x, y)).args), codegen
 
 
 def _row_pointer(context, builder, array_type, array, row, vector=_DOUBLES):

@@ -43,7 +43,7 @@ class Scratch(NamedTuple):
     query: np.ndarray  # (M, LANES) of the newest token
     values: np.ndarray  # (L, M, LANES)
     keys: np.ndarray  # (L, M, LANES)
-    logits: np.ndarray  # (L, LANES)
+    weights: np.ndarray  # (L, LANES) the logits, then the softmax before it is normalised
 
 
 def number(features):
@@ -82,16 +82,27 @@ def _semantic_output(tables, parameters, tanh, feature):
 
 
 @inlined
-def _compute_fields(tables, parameters, attention, position, scratch):
-    """Value, query and key fields of the token at POSITION; its value and key enter the ring."""
+def _activate(tables, parameters, attention, newest, tanh):
+    """tanh of the overlaps of the token in row NEWEST with the column classes."""
+    beta = load(parameters, BETA)
+    for j in range(tables.signs.shape[0]):
+        store(tanh, j, hyperbolic_tangent(beta * project(tables, attention, newest, j)))
+
+
+@inlined
+def project(tables, vectors, newest, j):
+    """S_j . A of the vector A that begins in row NEWEST."""
+    overlap = tables.signs[j, 0] * load(vectors, newest)
+    for b in range(1, number(tables.features)):
+        overlap = fma(tables.signs[j, b], load(vectors, newest + b), overlap)
+    return overlap
+
+
+@inlined
+def couple(tables, parameters, position, scratch):
+    """Value, query and key fields of the token at POSITION, from its tanh; its value and key enter the ring."""
     features, classes = number(tables.features), tables.signs.shape[0]
     newest = position * features
-    beta = load(parameters, BETA)
-    for j in range(classes):
-        overlap = tables.signs[j, 0] * load(attention, newest)
-        for b in range(1, features):
-            overlap = fma(tables.signs[j, b], load(attention, newest + b), overlap)
-        store(scratch.tanh, j, hyperbolic_tangent(beta * overlap))
     semantic_share, share = load(parameters, SEMANTIC_SHARE), load(parameters, POSITION_SHARE)
     for a in range(features):
         coupling, code = tables.couplings[a], tables.position_fields[position, a]
@@ -108,7 +119,14 @@ def _compute_fields(tables, parameters, attention, position, scratch):
 
 
 @inlined
-def _attend(tables, parameters, position, filled, scratch, attention, produced):
+def _compute_fields(tables, parameters, attention, position, scratch):
+    """Value, query and key fields of the token at POSITION; its value and key enter the ring."""
+    _activate(tables, parameters, attention, position * number(tables.features), scratch.tanh)
+    couple(tables, parameters, position, scratch)
+
+
+@inlined
+def attend(tables, parameters, position, filled, scratch, attention, produced):
     """A' = Sum_d softmax(logits)_d m^v_d, written to the row of position PRODUCED."""
     features, context = number(tables.features), tables.position_fields.shape[0]
     scale = load(parameters, LOGIT_SCALE)
@@ -121,7 +139,7 @@ def _attend(tables, parameters, position, filled, scratch, attention, produced):
         for a in range(1, features):
             overlap = fma(load(scratch.query, a), load(scratch.keys, token + a), overlap)
         logit = scale * overlap
-        store(scratch.logits, d, logit)
+        store(scratch.weights, d, logit)
         top = larger(top, logit)
     total = everywhere(0.0)
     result = produced * features
@@ -129,7 +147,8 @@ def _attend(tables, parameters, position, filled, scratch, attention, produced):
         store(attention, result + a, total)
     for d in range(filled):
         token = (oldest + d if oldest + d < context else oldest + d - context) * features
-        weight = exponential(load(scratch.logits, d) - top)
+        weight = exponential(load(scratch.weights, d) - top)
+        store(scratch.weights, d, weight)
         total = total + weight
         for a in range(features):
             store(attention, result + a, fma(weight, load(scratch.values, token + a), load(attention, result + a)))
@@ -155,7 +174,7 @@ def _step(tables, window, pack, scratch):
     parameters, attention = window.parameters[pack], window.attention[pack]
     _compute_fields(tables, parameters, attention, position, scratch)
     produced = position + 1 if position + 1 < context else 0
-    _attend(tables, parameters, position, filled, scratch, attention, produced)
+    attend(tables, parameters, position, filled, scratch, attention, produced)
     window.position[pack] = produced
     window.filled[pack] = min(filled + 1, context)
 
