@@ -31,14 +31,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _reporting(_command_parser().parse_args(arguments))
 
 
-def script(experiment: str) -> int:
-    """Run `scripts/NAME.py`: one experiment from one config."""
+def script(experiment: str, default: Path | None = None) -> int:
+    """Run `scripts/NAME.py`: one experiment from one config, which may be left out if there is a DEFAULT."""
     parser = argparse.ArgumentParser(
-        description=f"Run the {experiment} that a config describes and draw its figure.",
+        description=f"Run the {experiment.replace('_', ' ')} that a config describes and draw its figure.",
         epilog=RUN_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_run_arguments(parser)
+    _add_run_arguments(parser, default)
     parser.set_defaults(action=_run, experiment=experiment)
     return _reporting(parser.parse_args())
 
@@ -99,14 +99,18 @@ def _command_parser() -> argparse.ArgumentParser:
 
     schema = commands.add_parser("schema", help="print the JSON Schema of an experiment's configs, for editors")
     form = schema.add_mutually_exclusive_group(required=True)
-    form.add_argument("experiment", metavar="EXPERIMENT", nargs="?", help="bifurcation or trajectory")
+    form.add_argument("experiment", metavar="EXPERIMENT", nargs="?", help="such as bifurcation")
     form.add_argument("--markdown", action="store_true", help="print the reference of all experiments' keys instead")
     schema.set_defaults(action=_schema)
     return parser
 
 
-def _add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", metavar="CFG", type=Path, help="a YAML config, such as cfgs/zoom.yaml")
+def _add_config_arguments(parser: argparse.ArgumentParser, default: Path | None = None) -> None:
+    if default is None:
+        parser.add_argument("config", metavar="CFG", type=Path, help="a YAML config, such as cfgs/zoom.yaml")
+    else:
+        text = f"a YAML config; without it, the published {default.name}"
+        parser.add_argument("config", metavar="CFG", type=Path, nargs="?", default=default, help=text)
     parser.add_argument(
         "--set",
         metavar="KEY=VALUE",
@@ -120,8 +124,8 @@ def _add_config_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_config_arguments(parser)
+def _add_run_arguments(parser: argparse.ArgumentParser, default: Path | None = None) -> None:
+    _add_config_arguments(parser, default)
     parser.add_argument("--jobs", metavar="N", type=int, help="worker processes (default: the cores that we may use)")
     parser.add_argument("--block-size", metavar="N", type=int, help="grid points a block; changes no number")
     parser.add_argument("--dry-run", action="store_true", help="say what would be computed, and write nothing")

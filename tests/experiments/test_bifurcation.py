@@ -7,9 +7,10 @@ import pytest
 from mfattn.experiments import CONFIGS, make_experiment, stepping
 from mfattn.experiments.stepping import pieces
 from mfattn.meanfield import Context, Model, Orbits, context_from_token, prompt_token, segmented_weights
+from mfattn.meanfield.model import OBSERVABLES
 from mfattn.pipeline.config import load
 
-SMALL = ("sweep.num=7", "steps.transient=50", "steps.record=60", "observe.raster.bins=40")
+SMALL = ("sweep.num=7", "steps.transient=50", "steps.record=60", "observe.raster.bins=40", "lyapunov=null")
 
 
 def experiment(root, name, *assignments):
@@ -20,7 +21,7 @@ def compute(experiment):
     steps = []
     arrays = experiment.compute(range(experiment.points), steps.append)
     assert sum(steps) == experiment.points * experiment.steps_per_point
-    return arrays
+    return arrays | experiment.derive(arrays | experiment.constants())
 
 
 def plain_orbit(weights, start, beta, gamma, epsilon, transient=50, record=60):
@@ -132,6 +133,7 @@ def test_trajectories_along_a_sweep(root):
         "trajectory",
         "sweep={parameter: beta, start: 0.5, stop: 0.9, num: 3}",
         "steps={transient: 20, record: 30}",
+        "lyapunov=null",
     )
     arrays = compute(run)
     assert arrays["overlap_k"].shape == (3, 30, 3)
@@ -139,14 +141,13 @@ def test_trajectories_along_a_sweep(root):
     start = Context(np.array(run.config.start.context.attention), 3)
     for point, beta in enumerate(run.constants()["beta"]):
         orbit = plain_orbit(weights, start, beta, 220, 0.02, 20, 30)
-        for name in arrays:
+        for name in OBSERVABLES:
             assert arrays[name][point] == pytest.approx(getattr(orbit, name), abs=1e-9)
 
 
 @pytest.mark.parametrize("steps", [0, 1, 12_345_678])
 def test_pieces_add_up(published, steps):
-    orbits = Orbits(published, beta=np.ones(50), gamma=1, epsilon=0, starts=Context(np.zeros((4, 3)), 0))
-    cut = list(pieces(steps, orbits))
+    cut = list(pieces(steps, 50, published))
     assert sum(cut) == steps
     assert all(piece > 0 for piece in cut)
 

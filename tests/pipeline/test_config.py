@@ -58,7 +58,7 @@ def test_all_mistakes_are_named_at_once(tmp_path):
     text = text.replace("steps: {", "bogus: 1\nsteps: {transient: 3, ")
     found = mistakes_of(tmp_path, text)
     assert sorted(found) == [
-        "10:1: bogus: unknown key; allowed are experiment, model, start, steps, sweep, observe, figure",
+        "10:1: bogus: unknown key; allowed are experiment, model, start, sweep, steps, lyapunov, observe, figure",
         "11:23: steps.transient: given twice (first on line 11)",
         "3:13: model.features: a whole number from 1 to 64, found '3' (text)",
         "5:3: model.gama: unknown key; did you mean 'gamma'?",
@@ -69,9 +69,21 @@ def test_all_mistakes_are_named_at_once(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new", "mistake"),
     [
-        ("experiment: bifurcation\n", "", "1:1: experiment: missing; one of bifurcation, trajectory"),
-        (": bifurcation", ": bifurcate", "1:13: experiment: one of bifurcation, trajectory, found 'bifurcate' (text)"),
-        (": bifurcation", ": 3", "1:13: experiment: one of bifurcation, trajectory, found 3"),
+        (
+            "experiment: bifurcation\n",
+            "",
+            "1:1: experiment: missing; one of bifurcation, trajectory, phase_diagram, census, escape",
+        ),
+        (
+            ": bifurcation",
+            ": bifurcate",
+            "1:13: experiment: one of bifurcation, trajectory, phase_diagram, census, escape, found 'bifurcate' (text)",
+        ),
+        (
+            ": bifurcation",
+            ": 3",
+            "1:13: experiment: one of bifurcation, trajectory, phase_diagram, census, escape, found 3",
+        ),
         ("start: 0, ", "", "9:8: sweep.start: missing"),
         ("features: 3", "features: 3.0", "3:13: model.features: a whole number from 1 to 64, found 3.0"),
         ("features: 3", "features: true", "3:13: model.features: a whole number from 1 to 64, found true"),

@@ -19,7 +19,7 @@ from mfattn.pipeline.store import read_arrays, result_hash
 
 from .helpers import command, run_command, small_arguments, small_experiment
 
-SMOKE_HASH = "272e4a1069d5790c7b2147a437195c1848207c93abfa144c0301972c332e471c"
+SMOKE_HASH = "27cf993b2a3d96fc6ff2ace2373db0074953541196897709324c85980bc7217a"
 
 
 def folder_in(out):
@@ -41,7 +41,9 @@ def finished(root, tmp_path_factory):
 
 
 def test_the_golden_hash(root, tmp_path):
-    run(make_experiment(load(root / "cfgs" / "smoke.yaml", CONFIGS)), "smoke", Options(out=tmp_path))
+    # Without exponents: their last digits are promised within one kind of processor only.
+    config = load(root / "cfgs" / "smoke.yaml", CONFIGS, ["lyapunov=null"])
+    run(make_experiment(config), "smoke", Options(out=tmp_path))
     assert hash_of(tmp_path) == SMOKE_HASH, (
         "the numbers of cfgs/smoke.yaml have changed: raise NUMERICS_VERSION in mfattn/pipeline/plan.py, "
         "then write the new hash here"
@@ -149,8 +151,8 @@ def test_provenance_says_where_a_result_came_from(root, finished):
     assert {"started", "finished", "core_seconds"} <= about.keys()
 
 
-def test_a_result_holds_numbers_only(finished):
-    assert all(array.dtype.kind in "fiu" for array in read_arrays(folder_in(finished) / "result.npz").values())
+def test_a_result_holds_plain_arrays_only(finished):
+    assert all(array.dtype.kind in "fiubU" for array in read_arrays(folder_in(finished) / "result.npz").values())
 
 
 def test_plot_draws_again_and_needs_a_finished_run(root, tmp_path, finished):

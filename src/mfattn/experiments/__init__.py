@@ -4,14 +4,29 @@ from collections.abc import Callable
 from typing import Any
 
 from mfattn.experiments.bifurcation import Bifurcation, BifurcationConfig
+from mfattn.experiments.census import Census, CensusConfig
+from mfattn.experiments.escape import Escape, EscapeConfig
+from mfattn.experiments.phase_diagram import PhaseDiagram, PhaseDiagramConfig
 from mfattn.experiments.trajectory import Trajectory, TrajectoryConfig
 from mfattn.pipeline.config import RunConfig
 from mfattn.pipeline.experiment import Experiment
 
-CONFIGS: dict[str, type[RunConfig]] = {"bifurcation": BifurcationConfig, "trajectory": TrajectoryConfig}
+CONFIGS: dict[str, type[RunConfig]] = {
+    "bifurcation": BifurcationConfig,
+    "trajectory": TrajectoryConfig,
+    "phase_diagram": PhaseDiagramConfig,
+    "census": CensusConfig,
+    "escape": EscapeConfig,
+}
 """Schema of each experiment, by the value of the key `experiment`."""
 
-_EXPERIMENTS: dict[str, Callable[[Any], Experiment]] = {"bifurcation": Bifurcation, "trajectory": Trajectory}
+_EXPERIMENTS: dict[str, Callable[[Any], Experiment]] = {
+    "bifurcation": Bifurcation,
+    "trajectory": Trajectory,
+    "phase_diagram": PhaseDiagram,
+    "census": Census,
+    "escape": Escape,
+}
 
 
 def make_experiment(config: RunConfig) -> Experiment:

@@ -8,16 +8,32 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mfattn.experiments.base import MeanFieldExperiment
+from mfattn.experiments.base import StartedExperiment
 from mfattn.experiments.limits import size_mistakes
+from mfattn.experiments.locating import locate_bifurcations
 from mfattn.experiments.meanfield_config import (
-    MeanFieldConfig,
+    LyapunovConfig,
+    SettlingStepsConfig,
+    StartedConfig,
     SweepConfig,
-    Tuple,
-    make_orbits,
-    swept_parameters,
+    caption_of,
+    spaced_mistakes,
 )
-from mfattn.experiments.stepping import advance_orbits, pieces, record_orbits, step_seconds
+from mfattn.experiments.measuring import (
+    REGIME_LABELS,
+    alignment_within,
+    describe_measurement,
+    finite_time_layout,
+    measure,
+    measured_steps,
+    motion_arrays,
+    motion_layout,
+    motion_warnings,
+    pass_transient,
+)
+from mfattn.experiments.stepping import mover, pieces, record_orbits, step_seconds
+from mfattn.experiments.weights_config import Tuple
+from mfattn.meanfield import Orbits
 from mfattn.meanfield.observe import OBSERVED, Observation, ObservedName, Observer, Raster, is_range, section_pairs
 from mfattn.pipeline.config import Config
 from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays
@@ -25,6 +41,8 @@ from mfattn.pipeline.yaml_text import KeyPath
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from mfattn.figures.exponents import Exponents
 
 DEFAULT_FEATURES = 3
 """Features that are observed and drawn where the config names none: the first three."""
@@ -85,11 +103,13 @@ class FigureConfig(Config):
         return features[:LARGEST_SECTIONS] if self.section is None else self.section
 
 
-class BifurcationConfig(MeanFieldConfig):
+class BifurcationConfig(StartedConfig):
     """A bifurcation diagram."""
 
     experiment: Literal["bifurcation"] = Field(description="This kind of run.")
     sweep: SweepConfig = Field(description="The swept parameter and its values.")
+    steps: SettlingStepsConfig = Field(description="Numbers of steps a point.")
+    lyapunov: LyapunovConfig | None = Field(None, description="Lyapunov exponents and regimes; without it, none.")
     observe: ObserveConfig = Field(ObserveConfig(), description="What is kept of the orbits.")
     figure: FigureConfig = Field(FigureConfig(), description="What the figure shows.")
 
@@ -101,6 +121,8 @@ class BifurcationConfig(MeanFieldConfig):
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         """What does not fit together."""
         yield from super().mistakes()
+        yield from ((("steps", *path), message) for path, message in self.steps.mistakes())
+        yield from spaced_mistakes("sweep", self.sweep)
         raster = self.observe.raster
         if not is_range(*raster.range):
             yield ("observe", "raster", "range"), f"an ascending pair of finite extent, found {list(raster.range)}"
@@ -112,21 +134,31 @@ class BifurcationConfig(MeanFieldConfig):
         observed = observe.observables
         yield from _choice_mistakes(("figure", "observables"), figure.observables, observed, "observed ones")
         yield from _choice_mistakes(("figure", "section"), figure.section, self.features, "observed features")
-        ends = sorted((self.sweep.start, self.sweep.stop))
-        for number, value in enumerate(observe.keep_orbits):
-            if not ends[0] <= value <= ends[1]:
-                place = ("observe", "keep_orbits", number)
-                yield place, f"a value inside the sweep, {ends[0]:g} to {ends[1]:g}, found {value:g}"
-        without = self.layout(self.sweep.num, 0)
+        yield from self._kept_mistakes()
+        without = self.layout(self.sweep.count, 0)
         yield from size_mistakes(("sweep", "num"), without, "sweep fewer values, or observe fewer features or bins")
         kept = {name: array for name, array in self.layout(0, len(observe.keep_orbits)).items() if "orbit" in name}
         yield from size_mistakes(("observe", "keep_orbits"), kept, "keep fewer orbits, or record fewer steps")
+
+    def _kept_mistakes(self) -> Iterator[tuple[KeyPath, str]]:
+        if self.sweep.start is None or self.sweep.stop is None:
+            return
+        low, high = sorted((self.sweep.start, self.sweep.stop))
+        for number, value in enumerate(self.observe.keep_orbits):
+            if not low <= value <= high:
+                yield (
+                    ("observe", "keep_orbits", number),
+                    f"a value inside the sweep, {low:g} to {high:g}, found {value:g}",
+                )
 
     def layout(self, points: int, kept: int) -> dict[str, ArrayLayout]:
         """Arrays of a number of points, of which a number keep their orbits."""
         features, bins = len(self.features), self.observe.raster.bins
         counts, real, whole = np.dtype(np.min_scalar_type(self.steps.record)), np.dtype(np.float64), np.dtype(np.int64)
-        layout = {"period": ArrayLayout((points,), whole)}
+        layout = {"period": ArrayLayout((points,), whole), "transient": ArrayLayout((points,), whole)}
+        if self.lyapunov is not None:
+            layout |= motion_layout((points,), self.lyapunov)
+            layout |= finite_time_layout(points, self.lyapunov, self.steps.record)
         for name in self.observe.observables:
             layout[f"raster_{name}"] = ArrayLayout((points, features, bins), counts)
             layout[f"outside_{name}"] = ArrayLayout((points, features, 2), counts)
@@ -141,7 +173,7 @@ class BifurcationConfig(MeanFieldConfig):
 
     def kept_points(self) -> list[int]:
         """Grid points whose whole orbits are kept, ascending."""
-        values = self.sweep.values()
+        values = self.sweep.grid
         return sorted({int(np.argmin(np.abs(values - value))) for value in self.observe.keep_orbits})
 
 
@@ -156,7 +188,7 @@ def _choice_mistakes(
         yield path, f"different ones, found {', '.join(map(str, chosen))}"
 
 
-class Bifurcation(MeanFieldExperiment[BifurcationConfig]):
+class Bifurcation(StartedExperiment[BifurcationConfig]):
     """The bifurcation experiment; see `mfattn.pipeline.experiment.Experiment`."""
 
     @property
@@ -166,18 +198,39 @@ class Bifurcation(MeanFieldExperiment[BifurcationConfig]):
         rasters = len(self.config.observe.observables) * features**2 * self.config.observe.raster.bins
         return max(1, min(64, LARGEST_BLOCK // (4 * rasters)))
 
+    numeric_sections = ("start", "sweep", "steps", "lyapunov")
+
+    @property
+    def steps_per_point(self) -> int:
+        """Transient and recorded steps, and those of the tangent vectors."""
+        steps = self.config.steps
+        return (
+            steps.longest
+            + steps.record
+            + (measured_steps(steps, self._weights.context_length) if self.config.lyapunov else 0)
+        )
+
     def identity(self) -> dict[str, Any]:
-        """Model, start, sweep, steps and what is observed."""
+        """Model, start, sweep, steps, exponents and what is observed."""
         observe = self.config.observe.model_dump(mode="json") | {
             "features": list(self.config.features),
             "keep_orbits": self._kept_points,
         }
         return super().identity() | {"observe": observe}
 
+    def describe(self) -> list[tuple[str, str]]:
+        """Model, grid and steps."""
+        return [*super().describe(), *describe_measurement(self.config.steps, self.config.lyapunov)]
+
     def estimate(self) -> float:
         """Rough core-seconds; a recorded step costs about twice a transient one."""
-        steps = self.config.steps
-        return self.points * (steps.transient + 2 * steps.record) * step_seconds(self._weights)
+        steps, lyapunov = self.config.steps, self.config.lyapunov
+        seconds = (steps.longest + 2 * steps.record) * step_seconds(self._weights)
+        if lyapunov is not None:
+            seconds += measured_steps(steps, self._weights.context_length) * step_seconds(
+                self._weights, lyapunov.exponents, lyapunov.every
+            )
+        return self.points * seconds
 
     @cached_property
     def _raster(self) -> Raster:
@@ -196,10 +249,24 @@ class Bifurcation(MeanFieldExperiment[BifurcationConfig]):
         return self.config.kept_points()
 
     def compute(self, points: range, advance: Advance) -> Arrays:
-        """Advance the points past the transient, then observe them."""
+        """Advance the points past the transient, then observe them, and measure their motion beside it."""
+        config, move = self.config, mover(advance, self._weights)
+        spare = alignment_within(config.steps, self._weights.context_length) if config.lyapunov else 0
+        settling = pass_transient(self._orbits(points), config.steps, spare, move)
+        advance(int(np.maximum(config.steps.longest - settling.steps, 0).sum()))
+        orbits = settling.orbits
+        beside = orbits.restarted(np.arange(len(orbits)), orbits.contexts())
+        move(orbits, spare)
+        arrays = self._observe(orbits, advance) | {"transient": settling.steps} | _final_contexts(orbits)
+        if config.lyapunov is not None:
+            motion = measure(beside, settling.settled, config.lyapunov, config.steps, move)
+            arrays |= motion_arrays(motion) | {"finite_time_exponents": motion.spectrum.finite_time}
+        arrays |= self._kept_orbits(points, settling.steps, advance)
+        layout = self.layout(points)
+        return {name: array.astype(layout[name].dtype, copy=False) for name, array in arrays.items()}
+
+    def _observe(self, orbits: Orbits, advance: Advance) -> Arrays:
         config = self.config
-        orbits = make_orbits(config, self._weights, self._grid, np.array(points))
-        advance_orbits(orbits, config.steps.transient, advance)
         observer = Observer(
             orbits,
             raster=self._raster,
@@ -207,12 +274,10 @@ class Bifurcation(MeanFieldExperiment[BifurcationConfig]):
             features=[feature - 1 for feature in config.features],
             observables=config.observe.observables,
         )
-        for steps in pieces(config.steps.record, orbits):
+        for steps in pieces(config.steps.record, len(orbits), self._weights):
             observer.observe(steps)
-            advance(steps * len(points))
-        arrays = self._reduced(observer.result()) | _final_contexts(orbits) | self._kept_orbits(points, advance)
-        layout = self.layout(points)
-        return {name: array.astype(layout[name].dtype, copy=False) for name, array in arrays.items()}
+            advance(steps * len(orbits))
+        return self._reduced(observer.result())
 
     def _reduced(self, observation: Observation) -> Arrays:
         arrays: Arrays = {"period": observation.period}
@@ -221,11 +286,11 @@ class Bifurcation(MeanFieldExperiment[BifurcationConfig]):
                 arrays[f"{kind}_{name}"] = getattr(observation, kind)[:, number]
         return arrays
 
-    def _kept_orbits(self, points: range, advance: Advance) -> Arrays:
+    def _kept_orbits(self, points: range, transients: NDArray[np.int64], advance: Advance) -> Arrays:
         """Whole orbits of the points that the config names, run once more from their starts."""
-        kept = np.array(self._kept(points), dtype=np.int64)
-        arrays: Arrays = {"orbit_point": kept}
-        if not kept.size:
+        kept = self._kept(points)
+        arrays: Arrays = {"orbit_point": np.array(kept, dtype=np.int64)}
+        if not kept:
             layout = self.layout(points)
             return arrays | {f"orbit_{name}": np.empty(layout[f"orbit_{name}"].shape) for name in OBSERVED}
 
@@ -233,21 +298,23 @@ class Bifurcation(MeanFieldExperiment[BifurcationConfig]):
             # The progress counts each point once; the signals are looked at all the same.
             advance(0)
 
-        orbits = make_orbits(self.config, self._weights, self._grid, kept)
-        advance_orbits(orbits, self.config.steps.transient, only_check)
-        orbit = record_orbits(orbits, self.config.steps.record, OBSERVED, only_check)
-        return arrays | {f"orbit_{name}": array for name, array in orbit.items()}
+        recorded = []
+        for point in kept:
+            orbits = self._orbits([point])
+            mover(only_check, self._weights)(orbits, int(transients[point - points.start]))
+            recorded.append(record_orbits(orbits, self.config.steps.record, OBSERVED, only_check))
+        return arrays | {f"orbit_{name}": np.concatenate([orbit[name] for orbit in recorded]) for name in OBSERVED}
 
     def constants(self) -> Arrays:
         """The swept values, the bins' edges, and which features and pairs the arrays' axes are."""
         edges = np.linspace(self._raster.low, self._raster.high, self._raster.bins + 1)
         pairs = np.array(section_pairs(self.config.features), dtype=np.int64).reshape(-1, 2)
         features = np.array(self.config.features, dtype=np.int64)
-        return {**self._grid.arrays(), "bin_edges": edges, "features": features, "section_pairs": pairs}
+        return {**super().constants(), "bin_edges": edges, "features": features, "section_pairs": pairs}
 
     def warnings(self, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
         """Observables of which a share lies outside the rasters."""
-        found = []
+        found = list(motion_warnings(arrays)) if self.config.lyapunov else []
         for name in self.config.observe.observables:
             outside = arrays[f"outside_{name}"].sum(dtype=np.int64)
             share = outside / (self.points * self.config.steps.record * len(self.config.features))
@@ -255,11 +322,22 @@ class Bifurcation(MeanFieldExperiment[BifurcationConfig]):
                 found.append(f"{share:.2%} of the recorded values of {name} lie outside observe.raster.range")
         return found
 
+    def derive(self, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
+        """The bifurcation points, where exponents were measured."""
+        if self.config.lyapunov is None:
+            return {}
+        return locate_bifurcations(self.config, self.config.sweep, self._weights, arrays)
+
     def draw(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, bytes]:
-        """The figure as PNG and PDF."""
+        """The figures as PNG and PDF."""
+        from mfattn.figures.exponents import draw_statistics
         from mfattn.figures.style import render
 
-        return render(self.figure(arrays))
+        files = render(self.figure(arrays))
+        measured = self._measured(arrays)
+        if measured is not None:
+            files |= render(draw_statistics(measured, self._caption()), "_exponents")
+        return files
 
     def figure(self, arrays: Mapping[str, NDArray[Any]]) -> "Figure":
         """The diagram of the features and observables that the config's figure names."""
@@ -272,19 +350,17 @@ class Bifurcation(MeanFieldExperiment[BifurcationConfig]):
             [Diagram.of(arrays, name, feature, sections) for name in figure.observables or config.observe.observables]
             for feature in features
         ]
-        return draw_diagrams(arrays[config.sweep.parameter], config.sweep.parameter, diagrams, self._caption())
+        parameter = config.sweep.parameter
+        return draw_diagrams(arrays[parameter], parameter, diagrams, self._caption(), self._measured(arrays))
+
+    def _measured(self, arrays: Mapping[str, NDArray[Any]]) -> "Exponents | None":
+        from mfattn.figures.exponents import Exponents
+
+        return Exponents.of(arrays, REGIME_LABELS) if self.config.lyapunov else None
 
     def _caption(self) -> str:
         """The parameters that do not change along the axis."""
-        model, sweep = self.config.model, self.config.sweep
-        symbols = {"beta": r"\beta", "gamma": r"\gamma", "epsilon": r"\epsilon"}
-        fixed = [
-            f"${symbols[name]} = {getattr(model, name):g}$" for name in symbols if name not in swept_parameters(sweep)
-        ]
-        if sweep.gamma_per_beta is not None:
-            fixed.append(rf"$\gamma = {sweep.gamma_per_beta:g}\,\beta$")
-        sizes = [f"$M = {model.features}$", f"$L = {2**model.position_bits}$"]
-        return ", ".join([*sizes, *fixed, f"{self.config.steps.record:,} steps a value"])
+        return f"{caption_of(self.config)}, {self.config.steps.record:,} steps a value"
 
 
 def _final_contexts(orbits: Any) -> Arrays:

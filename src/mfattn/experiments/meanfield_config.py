@@ -1,21 +1,28 @@
 """Config sections that the mean-field experiments share, and what they build: weights, starts, grids."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from mfattn import meanfield
+from mfattn.experiments.weights_config import (
+    LARGEST_SEED,
+    AnyWeights,
+    AssignedWeights,
+    GaussianWeights,
+    ProductWeights,
+    SegmentedWeights,
+    Tuple,
+)
 from mfattn.meanfield import FIELDS, Context, Weights
+from mfattn.meanfield.lyapunov import EVERY
 from mfattn.meanfield.starts import RANDOM_PROMPTS, PromptSource
 from mfattn.pipeline.config import Config, RunConfig
 from mfattn.pipeline.yaml_text import KeyPath
-
-Item = TypeVar("Item")
-Tuple = tuple[Item, ...]
 
 Parameter = Literal["beta", "gamma", "epsilon"]
 PARAMETERS: tuple[Parameter, ...] = get_args(Parameter)
@@ -24,114 +31,12 @@ SYMBOLS = {"beta": "β", "gamma": "γ", "epsilon": "ε"}
 LARGEST_PARAMETER = 1e100
 """Bound on the size of inverse temperatures and their factors, whose products stay numbers."""
 
+LARGEST_TRANSIENT, LARGEST_RECORD = 10**12, 2**32 - 1
+
+SHORTEST_LIMIT = 1000
+"""Steps below which nothing can be said to have settled."""
+
 Temperature = Annotated[float, Field(ge=-LARGEST_PARAMETER, le=LARGEST_PARAMETER)]
-
-LARGEST_SEED = 2**32 - 1
-"""What NumPy's legacy generator takes."""
-
-
-class DrawnWeights(Config):
-    """Keys of every ensemble that is drawn at random."""
-
-    template: int = Field(ge=1, le=1_000_000, description="Number N of columns of the drawn weights.")
-    seed: int = Field(ge=0, le=LARGEST_SEED, description="Seed of the instance.")
-    rng: Literal["modern", "legacy"] = Field(
-        "modern", description="`legacy` reproduces the published instances; `modern` draws from a `SeedSequence`."
-    )
-
-    def draw(self) -> dict[str, Any]:
-        """Arguments of the ensemble's function."""
-        return self.model_dump(exclude={"ensemble"})
-
-
-class RandomWeights(DrawnWeights):
-    """Independent ±1 weights at finite N."""
-
-    ensemble: Literal["random"] = Field(description="Independent ±1 weights.")
-
-
-class SegmentedWeights(DrawnWeights):
-    """Weights that are constant on equal segments of the template."""
-
-    ensemble: Literal["segments"] = Field(description="Weights constant on equal segments of the template.")
-    segments: int = Field(ge=1, description="Number of segments; divides `template`.")
-
-    def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
-        """Segments that do not fit."""
-        if self.template % self.segments:
-            yield ("segments",), f"a divisor of template ({self.template}), found {self.segments}"
-
-
-class GaussianWeights(DrawnWeights):
-    """Normal correlations instead of weights."""
-
-    ensemble: Literal["gaussian"] = Field(description="Normal correlations instead of weights; at most 3 features.")
-    scale: float = Field(0.5, ge=0, description="Standard deviation of the correlations.")
-
-
-class ProductWeights(DrawnWeights):
-    """Factorising correlations instead of weights."""
-
-    ensemble: Literal["product"] = Field(description="Correlations that factor into means; at most 3 features.")
-
-
-class PatternLists(Config):
-    """Pattern that each feature holds, for the four kinds of weights."""
-
-    output: Tuple[int] = Field(min_length=1, description="Pattern of each feature in the output weights.")
-    value: Tuple[int] = Field(min_length=1, description="The same for the value weights.")
-    query: Tuple[int] = Field(min_length=1, description="The same for the query weights.")
-    key: Tuple[int] = Field(min_length=1, description="The same for the key weights.")
-
-
-class PositionWeights(Config):
-    """Positional weights of ±1, a row of P for each feature."""
-
-    output: Tuple[Tuple[int]] = Field(description="Rows of the positional output weights, one a feature.")
-    value: Tuple[Tuple[int]] = Field(description="The same for the value weights.")
-    query: Tuple[Tuple[int]] = Field(description="The same for the query weights.")
-    key: Tuple[Tuple[int]] = Field(description="The same for the key weights.")
-
-
-class AssignedWeights(Config):
-    """Given patterns as weights, in the limit of infinite N."""
-
-    ensemble: Literal["assigned"] = Field(description="Given patterns, N → ∞.")
-    base_patterns: int = Field(ge=1, le=16, description="Number of independent ±1 patterns.")
-    base_of: Tuple[int] | None = Field(
-        None,
-        min_length=1,
-        description="Base pattern of which pattern k is a copy; without it, pattern k is base pattern k.",
-    )
-    patterns: PatternLists = Field(description="Pattern that each feature holds, by kind of weights, counted from 0.")
-    position: PositionWeights = Field(description="Positional weights of ±1, by kind of weights.")
-    convention: Literal["weights", "published"] = Field(
-        "weights",
-        description="What stands inside the tanh: the output weights, or what the published program computes.",
-    )
-
-    def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
-        """Indices out of range and rows that are not ±1."""
-        copies = range(self.base_patterns) if self.base_of is None else self.base_of
-        for index in self.base_of or ():
-            if not 0 <= index < self.base_patterns:
-                yield ("base_of",), f"numbers from 0 to {self.base_patterns - 1}, found {index}"
-        for name in FIELDS:
-            for index in getattr(self.patterns, name):
-                if not 0 <= index < len(copies):
-                    yield ("patterns", name), f"numbers from 0 to {len(copies) - 1}, found {index}"
-            for number, row in enumerate(getattr(self.position, name)):
-                if not set(row) <= {-1, 1}:
-                    yield ("position", name, number), f"entries -1 and 1, found {list(row)}"
-        if self.convention == "published" and len(copies) != len(self.patterns.output):
-            needed = len(self.patterns.output)
-            yield ("convention",), f"'published' needs as many patterns as features ({needed}), found {len(copies)}"
-
-
-AnyWeights = Annotated[
-    SegmentedWeights | RandomWeights | GaussianWeights | ProductWeights | AssignedWeights,
-    Field(discriminator="ensemble"),
-]
 
 
 class ModelConfig(Config):
@@ -223,71 +128,181 @@ class StartConfig(Config):
         return meanfield.context_from_token(weights, token, epsilon)
 
 
+class RandomStartsConfig(Config):
+    """Random contexts, every component uniform between -1 and 1."""
+
+    number: int = Field(ge=1, le=100_000, description="Number of random starts at every point.")
+    seed: int = Field(ge=0, le=LARGEST_SEED, description="Seed of the starts.")
+
+    def contexts(self, weights: Weights, point: int) -> list[Context]:
+        """The starts at a grid point, whose stream depends on nothing but the seed and the point."""
+        generator = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(point,)))
+        length = weights.context_length
+        windows = generator.uniform(-1.0, 1.0, (self.number, length, weights.features))
+        return [Context(window, length - 1) for window in windows]
+
+
 class SweepConfig(Config):
-    """A grid of evenly spaced values of one parameter."""
+    """A grid of values of one parameter: evenly spaced ones, or a list."""
 
     parameter: Parameter = Field(description="The swept parameter.")
-    start: float = Field(description="First value.")
-    stop: float = Field(description="Last value.")
-    num: int = Field(ge=1, le=10_000_000, description="Number of values.")
+    start: float | None = Field(None, description="First of evenly spaced values.")
+    stop: float | None = Field(None, description="Last of them.")
+    num: int | None = Field(None, ge=1, le=10_000_000, description="Their number.")
+    values: Tuple[float] | None = Field(
+        None, min_length=1, description="The values themselves, in place of start, stop and num."
+    )
     gamma_per_beta: Temperature | None = Field(
         None, description="With `parameter: beta`: sweep γ too, as this multiple of β."
     )
 
-    def values(self) -> NDArray[np.float64]:
-        """start + (stop - start) i / (num - 1), not rounded beyond its ends; the start alone where num is 1."""
+    @property
+    def grid(self) -> NDArray[np.float64]:
+        """The list, or start + (stop - start) i / (num - 1), not rounded beyond its ends; the start where num is 1."""
+        if self.values is not None:
+            return np.array(self.values)
+        assert self.start is not None and self.stop is not None and self.num is not None
         values = self.start + (self.stop - self.start) * np.arange(self.num) / max(self.num - 1, 1)
         return np.clip(values, min(self.start, self.stop), max(self.start, self.stop))
 
+    @property
+    def count(self) -> int:
+        """Number of values."""
+        return len(self.values) if self.values is not None else self.num or 0
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """First and last value, or the least and largest of a list."""
+        if self.values is not None:
+            return min(self.values), max(self.values)
+        assert self.start is not None and self.stop is not None
+        return self.start, self.stop
+
+    @property
+    def parameters(self) -> set[str]:
+        """Names of the parameters that it sets."""
+        return {self.parameter} | ({"gamma"} if self.gamma_per_beta is not None else set())
+
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
-        """Values that the parameter does not allow."""
-        largest = max(abs(self.start), abs(self.stop)) * max(abs(self.gamma_per_beta or 0.0), 1.0)
+        """Keys that do not go together, and values that the parameter does not allow."""
+        spaced = [name for name in ("start", "stop", "num") if getattr(self, name) is not None]
+        if self.values is not None and spaced:
+            yield ("values",), f"either values or start, stop and num, found values and {' and '.join(spaced)}"
+            return
+        if self.values is None and len(spaced) < 3:
+            for name in ("start", "stop", "num"):
+                if name not in spaced:
+                    yield (name,), "missing"
+            return
+        first, last = self.ends
+        largest = max(abs(first), abs(last)) * max(abs(self.gamma_per_beta or 0.0), 1.0)
+        key = "stop" if self.values is None else "values"
         if largest > LARGEST_PARAMETER:
-            yield ("stop",), f"a range within ±{LARGEST_PARAMETER:g}, found {self.start:g} to {self.stop:g}"
+            yield (key,), f"a range within ±{LARGEST_PARAMETER:g}, found {first:g} to {last:g}"
         if self.parameter == "epsilon":
-            for name in ("start", "stop"):
-                if not 0 <= getattr(self, name) <= 1:
-                    yield (name,), f"from 0 to 1 where epsilon is swept, found {getattr(self, name)}"
+            for name, end in zip(
+                ("start", "stop") if self.values is None else ("values",) * 2, (first, last), strict=True
+            ):
+                if not 0 <= end <= 1:
+                    yield (name,), f"from 0 to 1 where epsilon is swept, found {end}"
         if self.gamma_per_beta is not None and self.parameter != "beta":
             yield ("gamma_per_beta",), f"only with 'parameter: beta', found '{self.parameter}'"
+
+
+def spaced_mistakes(key: str, sweep: SweepConfig) -> Iterator[tuple[KeyPath, str]]:
+    """A mistake where the values are a list and a figure needs them evenly spaced."""
+    if sweep.values is not None:
+        yield (*key.split("."), "values"), "not here: start, stop and num give the evenly spaced values of the figure"
 
 
 class StepsConfig(Config):
     """Numbers of steps."""
 
-    transient: int = Field(ge=0, le=10**12, description="Steps that are run and not recorded.")
-    record: int = Field(ge=1, le=2**32 - 1, description="Steps recorded after them.")
+    transient: int = Field(ge=0, le=LARGEST_TRANSIENT, description="Steps that are run and not recorded.")
+    record: int = Field(ge=1, le=LARGEST_RECORD, description="Steps recorded after them.")
+
+
+class SettlingStepsConfig(Config):
+    """Numbers of steps, where the transient may be as long as each point needs."""
+
+    transient: Annotated[int, Field(ge=0, le=LARGEST_TRANSIENT)] | Literal["auto"] = Field(
+        description="Steps that are run and not recorded; with `auto`, each point runs until it settles."
+    )
+    limit: int | None = Field(
+        None, ge=SHORTEST_LIMIT, le=LARGEST_TRANSIENT, description="Most transient steps of a point with `auto`."
+    )
+    record: int = Field(ge=1, le=LARGEST_RECORD, description="Steps recorded after them.")
+
+    @property
+    def longest(self) -> int:
+        """Transient steps of a point, at most."""
+        return self.transient if isinstance(self.transient, int) else self.limit or 0
+
+    def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
+        """A limit without `auto`, or the other way round."""
+        if self.transient == "auto" and self.limit is None:
+            yield ("limit",), "missing; needed with 'transient: auto'"
+        if self.transient != "auto" and self.limit is not None:
+            yield ("limit",), f"only with 'transient: auto', found {self.limit}"
+
+
+class LyapunovConfig(Config):
+    """Lyapunov exponents, and the regimes that they tell."""
+
+    exponents: int = Field(3, ge=1, le=4096, description="Number of leading exponents, 1 to M L.")
+    every: int = Field(
+        EVERY, ge=1, le=1000, description="Steps between re-orthonormalisations; less where a point needs it."
+    )
 
 
 class MeanFieldConfig(RunConfig):
     """What every mean-field experiment says."""
 
     model: ModelConfig = Field(description="The map.")
-    start: StartConfig = Field(description="Where orbits start: exactly one of `prompt`, `pattern` and `context`.")
-    steps: StepsConfig = Field(description="Numbers of steps a point.")
 
     @property
-    def swept(self) -> SweepConfig | None:
-        """The sweep, if there is one."""
-        return getattr(self, "sweep", None)
+    def sweeps(self) -> tuple[tuple[str, SweepConfig], ...]:
+        """The sweeps and their keys, that of the slowest index first."""
+        sweep = getattr(self, "sweep", None)
+        return () if sweep is None else (("sweep", sweep),)
 
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         """What does not fit together."""
         yield from ((("model", *path), message) for path, message in self.model.mistakes())
-        if self.swept is not None:
-            yield from ((("sweep", *path), message) for path, message in self.swept.mistakes())
+        for key, sweep in self.sweeps:
+            yield from (((*key.split("."), *path), message) for path, message in sweep.mistakes())
         yield from self._parameter_mistakes()
-        yield from self._start_mistakes()
+        yield from self._lyapunov_mistakes()
 
     def _parameter_mistakes(self) -> Iterator[tuple[KeyPath, str]]:
+        swept = swept_parameters(self)
         for name in PARAMETERS:
-            if getattr(self.model, name) is None and name not in swept_parameters(self.swept):
+            if getattr(self.model, name) is None and name not in swept:
                 yield ("model", name), "missing"
         if self.model.position_bits == 0:
-            if "epsilon" in swept_parameters(self.swept):
-                yield ("sweep", "parameter"), "beta or gamma where position_bits is 0, found 'epsilon'"
-            elif self.model.epsilon:
+            for key, sweep in self.sweeps:
+                if sweep.parameter == "epsilon":
+                    yield (*key.split("."), "parameter"), "beta or gamma where position_bits is 0, found 'epsilon'"
+            if "epsilon" not in swept and self.model.epsilon:
                 yield ("model", "epsilon"), f"0 where position_bits is 0, found {self.model.epsilon:g}"
+
+    def _lyapunov_mistakes(self) -> Iterator[tuple[KeyPath, str]]:
+        lyapunov = getattr(self, "lyapunov", None)
+        dimension = self.model.features * 2**self.model.position_bits
+        if lyapunov is not None and lyapunov.exponents > dimension:
+            place = ("lyapunov", "exponents")
+            yield place, f"a whole number from 1 to {dimension} (M L), found {lyapunov.exponents}"
+
+
+class StartedConfig(MeanFieldConfig):
+    """What an experiment says whose orbits start alike at every point."""
+
+    start: StartConfig = Field(description="Where orbits start: exactly one of `prompt`, `pattern` and `context`.")
+
+    def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
+        """What does not fit together."""
+        yield from super().mistakes()
+        yield from self._start_mistakes()
 
     def _start_mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         start, model = self.start, self.model
@@ -321,33 +336,32 @@ class MeanFieldConfig(RunConfig):
             yield ("start", "context", "attention"), f"{length} vectors of {features} numbers (L, M), found {found}"
 
 
-def swept_parameters(sweep: SweepConfig | None) -> set[str]:
-    """Names of the parameters that a sweep sets."""
-    if sweep is None:
-        return set()
-    return {sweep.parameter} | ({"gamma"} if sweep.gamma_per_beta is not None else set())
+def swept_parameters(config: MeanFieldConfig) -> set[str]:
+    """Names of the parameters that the sweeps of a config set."""
+    return set().union(*(sweep.parameters for _, sweep in config.sweeps))
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Parameters at every grid point."""
+    """Parameters at every grid point; with several sweeps, the last one's index runs fastest."""
 
     beta: NDArray[np.float64]
     gamma: NDArray[np.float64]
     epsilon: NDArray[np.float64]
 
     @classmethod
-    def of(cls, model: ModelConfig, sweep: SweepConfig | None) -> "Grid":
-        """The grid of a sweep, or the single point of the model."""
-        number = 1 if sweep is None else sweep.num
+    def of(cls, config: MeanFieldConfig) -> "Grid":
+        """The product of a config's sweeps, or the single point of its model."""
+        axes = np.meshgrid(*(sweep.grid for _, sweep in config.sweeps), indexing="ij")
+        number = axes[0].size if axes else 1
         values: dict[str, NDArray[np.float64]] = {
-            name: np.full(number, np.nan if getattr(model, name) is None else getattr(model, name))
+            name: np.full(number, np.nan if getattr(config.model, name) is None else getattr(config.model, name))
             for name in PARAMETERS
         }
-        if sweep is not None:
-            values[sweep.parameter] = sweep.values()
+        for (_, sweep), axis in zip(config.sweeps, axes, strict=True):
+            values[sweep.parameter] = axis.ravel()
             if sweep.gamma_per_beta is not None:
-                values["gamma"] = sweep.gamma_per_beta * values["beta"]
+                values["gamma"] = sweep.gamma_per_beta * axis.ravel()
         return cls(**values)
 
     def arrays(self) -> dict[str, NDArray[np.float64]]:
@@ -355,36 +369,46 @@ class Grid:
         return {"beta": self.beta, "gamma": self.gamma, "epsilon": self.epsilon}
 
 
-def make_orbits(config: MeanFieldConfig, weights: Weights, grid: Grid, points: NDArray[np.int64]) -> meanfield.Orbits:
-    """Orbits at some points of the grid, at their starts."""
-    epsilon = grid.epsilon[points]
-    starts = [config.start.context_of(weights, value) for value in epsilon]
+def make_orbits(
+    config: MeanFieldConfig, weights: Weights, grid: Grid, points: NDArray[np.int64], starts: list[Context]
+) -> meanfield.Orbits:
+    """Orbits at some points of the grid, one from each start."""
     return meanfield.Orbits(
         weights,
         beta=grid.beta[points],
         gamma=grid.gamma[points],
-        epsilon=epsilon,
+        epsilon=grid.epsilon[points],
         starts=starts,
         output_scale=config.model.output_scale,
     )
 
 
 def describe_model(config: MeanFieldConfig) -> list[tuple[str, str]]:
-    """Lines that tell a user the grid, the model and the steps."""
-    model, sweep = config.model, config.swept
-    fixed = [f"{SYMBOLS[name]}={getattr(model, name):g}" for name in PARAMETERS if name not in swept_parameters(sweep)]
+    """Lines that tell a user the model and the grid."""
+    model, swept = config.model, swept_parameters(config)
+    fixed = [f"{SYMBOLS[name]}={getattr(model, name):g}" for name in PARAMETERS if name not in swept]
     scale = [] if model.output_scale == 1 else [f"output_scale={model.output_scale:g}"]
     sizes = [f"M={model.features}", f"L={2**model.position_bits}", model.weights.ensemble]
     lines = [("model", " ".join([*sizes, *fixed, *scale]))]
-    if sweep is not None:
+    for _, sweep in config.sweeps:
+        first, last = sweep.ends
         both = f", γ = {sweep.gamma_per_beta:g} β" if sweep.gamma_per_beta is not None else ""
-        lines.append(("grid", f"{sweep.parameter} {sweep.start:g} .. {sweep.stop:g} in {sweep.num:,}{both}"))
-    steps = config.steps
-    lines.append(("steps", f"{steps.transient:,} transient + {steps.record:,} recorded a point"))
+        lines.append(("grid", f"{sweep.parameter} {first:g} .. {last:g} in {sweep.count:,}{both}"))
     return lines
 
 
-def identity_of(config: MeanFieldConfig, sections: Mapping[str, Any]) -> dict[str, Any]:
-    """What the numbers depend on: the model without what the sweep replaces, and the given sections."""
-    model = config.model.model_dump(mode="json", exclude=swept_parameters(config.swept))
-    return {"model": model, "start": config.start.model_dump(mode="json"), **sections}
+def caption_of(config: MeanFieldConfig, **values: float) -> str:
+    """Sizes and parameters for a figure: those that no sweep sets, and given VALUES of those that one does."""
+    swept = swept_parameters(config) - set(values)
+    fixed = {name: values.get(name, getattr(config.model, name)) for name in PARAMETERS if name not in swept}
+    parts = [f"$M = {config.model.features}$", f"$L = {2**config.model.position_bits}$"]
+    parts += [rf"$\{name} = {value:g}$" for name, value in fixed.items()]
+    parts += [rf"$\gamma = {s.gamma_per_beta:g}\,\beta$" for _, s in config.sweeps if s.gamma_per_beta is not None]
+    return ", ".join(parts)
+
+
+def identity_of(config: MeanFieldConfig, sections: tuple[str, ...]) -> dict[str, Any]:
+    """What the numbers depend on: the model without what the sweeps replace, and the named sections."""
+    whole = config.model_dump(mode="json")
+    model = config.model.model_dump(mode="json", exclude=swept_parameters(config))
+    return {"experiment": config.experiment, "model": model} | {name: whole[name] for name in sections}

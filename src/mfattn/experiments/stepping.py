@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mfattn.meanfield import Orbits, Weights
+from mfattn.meanfield import Orbits, Tangents, Weights
+from mfattn.meanfield.lyapunov import EVERY
 from mfattn.meanfield.model import OBSERVABLES
+from mfattn.meanfield.settling import Move, Steppable
 from mfattn.pipeline.experiment import Advance, Arrays
 
 PIECE_SECONDS = 0.1
@@ -15,13 +17,17 @@ PIECE_BYTES = 2**26
 """Memory of the steps that are recorded at once."""
 
 
-def step_seconds(weights: Weights) -> float:
-    """Rough seconds of a step of one point on one core.
+def step_seconds(weights: Weights, exponents: int = 0, every: int = EVERY) -> float:
+    """Rough seconds of a step of one point, and of its tangent vectors, on one core.
 
-    J tanh and L exp, each with the multiplications by M features around it, at the speed of a recent core.
+    J tanh and L exp, each with the multiplications by M features around it, and the multiplications of the tangent
+    vectors and their re-orthonormalisation, at the speed of a recent core.
     """
     classes, length, features = len(weights.classes.signs), weights.context_length, weights.features
-    return 1e-9 * (classes * (1.2 + 0.3 * features) + length * (0.6 + 0.15 * features))
+    step = classes * (1.2 + 0.3 * features) + length * (0.6 + 0.15 * features)
+    push = 4 * classes * features + 3 * features * length + features**2
+    renewal = length * features * (4 * classes + 2 * exponents)
+    return 1e-9 * (step + 0.08 * exponents * (push + renewal / every))
 
 
 def _pieces(steps: int, longest: int) -> Iterator[int]:
@@ -29,17 +35,22 @@ def _pieces(steps: int, longest: int) -> Iterator[int]:
         yield min(longest, steps - start)
 
 
-def pieces(steps: int, orbits: Orbits) -> Iterator[int]:
-    """Cut STEPS of a batch into pieces of about `PIECE_SECONDS`."""
-    seconds = step_seconds(orbits.weights) * orbits.packs * orbits.kernels.LANES
+def pieces(steps: int, points: int, weights: Weights, exponents: int = 0) -> Iterator[int]:
+    """Cut STEPS of a number of points into pieces of about `PIECE_SECONDS`."""
+    seconds = step_seconds(weights, exponents) * points
     yield from _pieces(steps, max(1, int(PIECE_SECONDS / seconds)))
 
 
-def advance_orbits(orbits: Orbits, steps: int, advance: Advance) -> None:
-    """Advance a batch by STEPS steps, and tell ADVANCE as they are done."""
-    for piece in pieces(steps, orbits):
-        orbits.advance(piece)
-        advance(piece * len(orbits))
+def mover(advance: Advance, weights: Weights) -> Move:
+    """Advances a batch, or its tangent vectors, in pieces, and tells ADVANCE as they are done."""
+
+    def move(points: Steppable, steps: int) -> None:
+        exponents = points.exponents if isinstance(points, Tangents) else 0
+        for piece in pieces(steps, len(points), weights, exponents):
+            points.advance(piece)
+            advance(piece * len(points))
+
+    return move
 
 
 def record_orbits(orbits: Orbits, steps: int, names: tuple[str, ...], advance: Advance) -> Arrays:

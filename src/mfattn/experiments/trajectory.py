@@ -1,79 +1,171 @@
 """Trajectories: whole orbits with every observable, at one parameter point or along a sweep."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mfattn.experiments.base import MeanFieldExperiment
+from mfattn.experiments.base import StartedExperiment
 from mfattn.experiments.limits import result_bytes, size_mistakes
 from mfattn.experiments.meanfield_config import (
-    MeanFieldConfig,
+    LyapunovConfig,
+    SettlingStepsConfig,
+    StartedConfig,
     SweepConfig,
-    make_orbits,
+    caption_of,
 )
-from mfattn.experiments.stepping import advance_orbits, record_orbits, step_seconds
+from mfattn.experiments.measuring import (
+    REGIME_LABELS,
+    alignment_within,
+    describe_measurement,
+    finite_time_layout,
+    measure,
+    measured_steps,
+    motion_arrays,
+    motion_layout,
+    motion_warnings,
+    pass_transient,
+)
+from mfattn.experiments.stepping import mover, record_orbits, step_seconds
+from mfattn.meanfield.lyapunov import block_lengths
 from mfattn.meanfield.model import OBSERVABLES
+from mfattn.meanfield.signals import autocorrelation, power_spectrum
 from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays
 from mfattn.pipeline.yaml_text import KeyPath
+
+if TYPE_CHECKING:
+    from mfattn.figures.trajectory import GrowthTrace
 
 BLOCK_BYTES = 2**28
 """Largest block that is made of several points."""
 
+MOST_PAGES = 50
+"""Pages that a run draws, one a point; longer sweeps keep their arrays and draw none."""
 
-class TrajectoryConfig(MeanFieldConfig):
+
+class TrajectoryConfig(StartedConfig):
     """Whole orbits."""
 
     experiment: Literal["trajectory"] = Field(description="This kind of run.")
     sweep: SweepConfig | None = Field(None, description="The swept parameter and its values; without it, one point.")
+    steps: SettlingStepsConfig = Field(description="Numbers of steps a point.")
+    lyapunov: LyapunovConfig | None = Field(None, description="Lyapunov exponents and regimes; without it, none.")
 
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         """What does not fit together."""
         yield from super().mistakes()
-        number = 1 if self.sweep is None else self.sweep.num
-        layout = _layout(self, number)
+        yield from ((("steps", *path), message) for path, message in self.steps.mistakes())
+        layout = self.layout(1 if self.sweep is None else self.sweep.count)
         yield from size_mistakes(("steps", "record"), layout, "record fewer steps or sweep fewer values")
 
+    def layout(self, points: int) -> dict[str, ArrayLayout]:
+        """Arrays of a number of points."""
+        shape = (points, self.steps.record, self.model.features)
+        layout = {name: ArrayLayout(shape, np.dtype(np.float64)) for name in OBSERVABLES}
+        layout["transient"] = ArrayLayout((points,), np.dtype(np.int64))
+        if self.lyapunov is not None:
+            layout |= motion_layout((points,), self.lyapunov)
+            layout |= finite_time_layout(points, self.lyapunov, self.steps.record)
+        return layout
 
-def _layout(config: TrajectoryConfig, points: int) -> dict[str, ArrayLayout]:
-    shape = (points, config.steps.record, config.model.features)
-    return {name: ArrayLayout(shape, np.dtype(np.float64)) for name in OBSERVABLES}
 
-
-class Trajectory(MeanFieldExperiment[TrajectoryConfig]):
+class Trajectory(StartedExperiment[TrajectoryConfig]):
     """The trajectory experiment; see `mfattn.pipeline.experiment.Experiment`."""
+
+    numeric_sections = ("start", "sweep", "steps", "lyapunov")
 
     @property
     def block_size(self) -> int:
         """As many points as make a block of reasonable size."""
-        return max(1, min(64, BLOCK_BYTES // result_bytes(_layout(self.config, 1))))
+        return max(1, min(64, BLOCK_BYTES // result_bytes(self.config.layout(1))))
+
+    @property
+    def steps_per_point(self) -> int:
+        """Transient and recorded steps, and those of the tangent vectors."""
+        steps = self.config.steps
+        return (
+            steps.longest
+            + steps.record
+            + (measured_steps(steps, self._weights.context_length) if self.config.lyapunov else 0)
+        )
+
+    def describe(self) -> list[tuple[str, str]]:
+        """Model, grid, steps and exponents."""
+        return [*super().describe(), *describe_measurement(self.config.steps, self.config.lyapunov)]
 
     def estimate(self) -> float:
         """Rough core-seconds; a recorded step costs about three transient ones."""
-        steps = self.config.steps
-        return self.points * (steps.transient + 3 * steps.record) * step_seconds(self._weights)
+        steps, lyapunov = self.config.steps, self.config.lyapunov
+        seconds = (steps.longest + 3 * steps.record) * step_seconds(self._weights)
+        if lyapunov is not None:
+            seconds += measured_steps(steps, self._weights.context_length) * step_seconds(
+                self._weights, lyapunov.exponents, lyapunov.every
+            )
+        return self.points * seconds
 
     def layout(self, points: range) -> dict[str, ArrayLayout]:
-        """Every observable of every step."""
-        return _layout(self.config, len(points))
+        """Every observable of every step, and the motion."""
+        return self.config.layout(len(points))
 
     def compute(self, points: range, advance: Advance) -> Arrays:
-        """Advance the points past the transient, then record them."""
-        steps = self.config.steps
-        orbits = make_orbits(self.config, self._weights, self._grid, np.array(points))
-        advance_orbits(orbits, steps.transient, advance)
-        return record_orbits(orbits, steps.record, OBSERVABLES, advance)
-
-    def constants(self) -> Arrays:
-        """The swept values."""
-        return {**self._grid.arrays()}
+        """Advance the points past the transient, then record them, and measure their motion beside it."""
+        config, move = self.config, mover(advance, self._weights)
+        spare = alignment_within(config.steps, self._weights.context_length) if config.lyapunov else 0
+        settling = pass_transient(self._orbits(points), config.steps, spare, move)
+        advance(int(np.maximum(config.steps.longest - settling.steps, 0).sum()))
+        orbits = settling.orbits
+        beside = orbits.restarted(np.arange(len(orbits)), orbits.contexts())
+        move(orbits, spare)
+        arrays = record_orbits(orbits, config.steps.record, OBSERVABLES, advance) | {"transient": settling.steps}
+        if config.lyapunov is not None:
+            motion = measure(beside, settling.settled, config.lyapunov, config.steps, move)
+            arrays |= motion_arrays(motion) | {"finite_time_exponents": motion.spectrum.finite_time}
+        return arrays
 
     def warnings(self, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
-        """None."""
-        return []
+        """What the exponents do not support."""
+        return list(motion_warnings(arrays)) if self.config.lyapunov else []
 
     def draw(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, bytes]:
-        """None: a trajectory's result is its arrays."""
-        return {}
+        """A page for each point as PNG and PDF; none for long sweeps."""
+        from mfattn.figures.style import render
+        from mfattn.figures.trajectory import DRAWN_FEATURES, Signals, draw_trajectory
+
+        files: dict[str, bytes] = {}
+        for point in range(self.points if self.points <= MOST_PAGES else 0):
+            recorded = {name: arrays[name][point] for name in OBSERVABLES}
+            overlap = recorded["overlap_o_semantic"][:, :DRAWN_FEATURES]
+            signals = Signals(*power_spectrum(overlap), autocorrelation(overlap))
+            page = draw_trajectory(recorded, signals, self._caption(arrays, point), self._growth(arrays, point))
+            files |= render(page, self._page_name(point))
+        return files
+
+    def _page_name(self, point: int) -> str:
+        if self.config.sweep is None:
+            return ""
+        parameter = self.config.sweep.parameter
+        return f"_{parameter}{getattr(self._grid, parameter)[point]:.10g}"
+
+    def _caption(self, arrays: Mapping[str, NDArray[Any]], point: int) -> str:
+        swept = set() if self.config.sweep is None else self.config.sweep.parameters
+        values = {name: float(getattr(self._grid, name)[point]) for name in swept}
+        regime = f", {REGIME_LABELS[arrays['regime'][point]]}" if self.config.lyapunov else ""
+        return f"{caption_of(self.config, **values)}{regime}"
+
+    def _growth(self, arrays: Mapping[str, NDArray[Any]], point: int) -> "GrowthTrace | None":
+        """Accumulated growth at the ends of the blocks of finite-time exponents."""
+        from mfattn.figures.trajectory import GrowthTrace
+
+        if self.config.lyapunov is None:
+            return None
+        finite_time = arrays["finite_time_exponents"][point]
+        steps = block_lengths(self.config.steps.record, len(finite_time))
+        return GrowthTrace(
+            np.cumsum(steps),
+            np.cumsum(finite_time * steps[:, np.newaxis], axis=0),
+            arrays["exponents"][point],
+            arrays["exponent_errors"][point],
+            arrays["exponents_resolved"][point],
+        )

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from mfattn.figures.style import AXIS_LABELS, CYCLE, feature_symbol, house_style
+from mfattn.figures.exponents import Exponents, draw_dimension, draw_exponents, exponent_handles, mark_lines
+from mfattn.figures.style import AXIS_LABELS, CYCLE, cells, feature_symbol, house_style
 
 LARGEST_COLUMNS, LARGEST_ROWS = 800, 240
 """Size of a panel's image: below its pixels in a saved figure, so that no row or column is dropped."""
@@ -59,7 +60,11 @@ class Diagram:
 
 
 def draw_diagrams(
-    values: NDArray[np.float64], parameter: str, diagrams: Sequence[Sequence[Diagram]], caption: str
+    values: NDArray[np.float64],
+    parameter: str,
+    diagrams: Sequence[Sequence[Diagram]],
+    caption: str,
+    measured: Exponents | None = None,
 ) -> Figure:
     """Figure with a panel for each diagram, rows over columns, above one axis of the swept PARAMETER.
 
@@ -73,29 +78,39 @@ def draw_diagrams(
         All rows of the same length.
     caption : str
         Line above the panels.
+    measured : Exponents
+        Drawn in panels below, the exponents and the dimension, and marked in those of the diagrams.
     """
-    rows, columns = len(diagrams), len(diagrams[0])
+    columns = len(diagrams[0])
+    below = [] if measured is None else [(draw_exponents, measured), (draw_dimension, measured)]
+    rows = len(diagrams) + math.ceil(len(below) / columns)
     with house_style():
-        figure, axes = _make_axes(rows, columns)
+        figure, axes = _make_axes(rows, columns, legend_rows=1 + 2 * bool(below))
         norm = _shading(diagrams[0][0].total)
-        for row, line in zip(axes, diagrams, strict=True):
+        for row, line in zip(axes, diagrams, strict=False):
             for panel, diagram in zip(row, line, strict=True):
                 _draw_panel(panel, values, diagram, norm)
+                if measured is not None:
+                    mark_lines(panel, measured)
+        for panel, (draw, shown) in zip(axes[len(diagrams) :].ravel(), below, strict=False):
+            draw(panel, values, shown)
         for panel in axes[-1]:
             panel.set_xlabel(AXIS_LABELS[parameter])
         axes[0, 0].set_title(caption, loc="left")
         height = figure.get_size_inches()[1]
-        bar = figure.add_axes((axes[0, -1].get_position().x1 + 0.015, 1 / height, 0.012, 1 - 1.8 / height))
+        top = axes[0, -1].get_position()
+        bar = figure.add_axes((top.x1 + 0.015, top.y1 - 3 / height, 0.012, 3 / height))
         figure.colorbar(ScalarMappable(norm, _INK), cax=bar, extend="max", label="share of steps in a bin")
-        _add_legend(figure, diagrams)
+        _add_legend(figure, diagrams, measured)
     return figure
 
 
-def _make_axes(rows: int, columns: int) -> tuple[Figure, NDArray[Any]]:
+def _make_axes(rows: int, columns: int, *, legend_rows: int) -> tuple[Figure, NDArray[Any]]:
     """Panels of one size whatever their number; placed by hand, which takes no trial drawing."""
-    width, height = 1.9 + 4.5 * columns, 1.3 + 2.0 * rows
+    foot = 0.6 + 0.3 * legend_rows
+    width, height = 1.9 + 4.5 * columns, 0.4 + foot + 2.0 * rows
     figure = Figure(figsize=(width, height))
-    margins = {"left": 0.75 / width, "right": 1 - 1.15 / width, "bottom": 0.9 / height, "top": 1 - 0.4 / height}
+    margins = {"left": 0.75 / width, "right": 1 - 1.15 / width, "bottom": foot / height, "top": 1 - 0.4 / height}
     axes = figure.subplots(
         rows, columns, sharex=True, squeeze=False, gridspec_kw={**margins, "wspace": 0.2, "hspace": 0.1}
     )
@@ -108,13 +123,21 @@ def _shading(total: int) -> LogNorm:
     return LogNorm(min(1 / total, DARKEST_SHARE / 10), DARKEST_SHARE, clip=True)
 
 
-def _add_legend(figure: Figure, diagrams: Sequence[Sequence[Diagram]]) -> None:
+def _add_legend(figure: Figure, diagrams: Sequence[Sequence[Diagram]], measured: Exponents | None) -> None:
     crossed = sorted({j for line in diagrams for diagram in line for j in diagram.sections})
-    if not crossed:
-        return
     handles = [Line2D([], [], linestyle="", marker="s", markersize=4, color=_colour(j)) for j in crossed]
     title = "zero-plane section: steps at which this other feature is within the plane"
-    figure.legend(handles, list(map(str, crossed)), title=title, loc="lower center", ncols=len(crossed))
+    if measured is None:
+        if crossed:
+            figure.legend(handles, list(map(str, crossed)), title=title, loc="lower center", ncols=len(crossed))
+        return
+    if crossed:
+        figure.legend(handles, list(map(str, crossed)), title=title, loc="lower left", ncols=len(crossed))
+    own = exponent_handles(measured)
+    figure.legend(handles=own, title=_LEGEND, loc="lower right", ncols=math.ceil(len(own) / 3))
+
+
+_LEGEND = "exponents with bands of two standard errors; regimes; bifurcation points of rest states and cycles"
 
 
 def _colour(feature: int) -> str:
@@ -126,12 +149,13 @@ def _draw_panel(axes: Axes, values: NDArray[np.float64], diagram: Diagram, norm:
     low, high = _occupied(diagram.counts)
     columns, rows = math.ceil(len(values) / LARGEST_COLUMNS), math.ceil((high - low) / LARGEST_ROWS)
     image = _render(diagram, slice(low, high), columns, rows, norm)
-    step = (values[-1] - values[0]) / max(len(values) - 1, 1) or max(abs(values[0]), 1.0) * 1e-3
-    left, bottom, bin_width = values[0] - step / 2, diagram.edges[low], diagram.edges[1] - diagram.edges[0]
+    left, right_cell = cells(values)
+    step = (right_cell - left) / len(values)
+    bottom, bin_width = diagram.edges[low], diagram.edges[1] - diagram.edges[0]
     # The last cells may reach beyond the last value and bin; the limits below cut them there.
     right, top = left + image.shape[1] * columns * step, bottom + image.shape[0] * rows * bin_width
     axes.imshow(image, origin="lower", aspect="auto", extent=(left, right, bottom, top), interpolation="nearest")
-    axes.set_xlim(min(left, values[-1] + step / 2), max(left, values[-1] + step / 2))
+    axes.set_xlim(min(left, right_cell), max(left, right_cell))
     axes.set_ylim(bottom, diagram.edges[high])
     axes.set_ylabel(f"${feature_symbol(diagram.observable, diagram.feature)}$")
 

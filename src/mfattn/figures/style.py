@@ -2,12 +2,16 @@
 
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
 
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"
 CYCLE = (VERMILION, BLUE, GREEN, PURPLE, ORANGE, SKY)
@@ -18,6 +22,20 @@ AXIS_LABELS = {
     "gamma": r"attention inverse temperature $\gamma$",
     "epsilon": r"share of the position $\epsilon$",
 }
+
+PARAMETER_SYMBOLS = {"beta": r"\beta", "gamma": r"\gamma", "epsilon": r"\epsilon"}
+
+REGIME_COLOURS = {
+    "undecided": "#BBBBBB",
+    "unsettled": "#666666",
+    "rest (locked)": SKY,
+    "periodic": BLUE,
+    "quasi-periodic": GREEN,
+    "quasi-periodic, two frequencies": "#F0E442",
+    "chaotic": VERMILION,
+    "hyperchaotic": PURPLE,
+}
+"""Colour of each regime, by its label."""
 
 FEATURE_SYMBOLS = {"overlap_o_semantic": "m^o_{%s}", "attention": "A_{%s}"}
 """Symbol of a feature of each observable; the semantic part of the output overlap is what the literature draws."""
@@ -47,8 +65,8 @@ def house_style() -> Iterator[None]:
         yield
 
 
-def render(figure: Figure) -> dict[str, bytes]:
-    """The figure as files: content by suffix, the same bytes for the same figure."""
+def render(figure: Figure, name: str = "") -> dict[str, bytes]:
+    """The figure as files: content by suffix (NAME and that of the format), the same bytes for the same figure."""
     files = {}
     # Its subsetting of fonts remarks on every font's date.
     logging.getLogger("fontTools").setLevel(logging.ERROR)
@@ -56,8 +74,24 @@ def render(figure: Figure) -> dict[str, bytes]:
         for suffix, metadata in ((".png", {}), (".pdf", {"CreationDate": None})):
             buffer = io.BytesIO()
             figure.savefig(buffer, format=suffix[1:], metadata=metadata)
-            files[suffix] = buffer.getvalue()
+            files[name + suffix] = buffer.getvalue()
     return files
+
+
+def cells(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Outer edges of the cells around evenly spaced values, in their order."""
+    step = (values[-1] - values[0]) / max(len(values) - 1, 1) or max(abs(values[0]), 1.0) * 1e-3
+    return float(values[0] - step / 2), float(values[-1] + step / 2)
+
+
+def regime_handles(codes: NDArray[np.integer], labels: Sequence[str]) -> list[Patch]:
+    """Handles for a legend of the regimes that occur; LABELS names each code."""
+    return [Patch(color=REGIME_COLOURS[labels[code]], label=labels[code]) for code in np.unique(codes)]
+
+
+def regime_image(codes: NDArray[np.integer], labels: Sequence[str]) -> NDArray[np.float64]:
+    """Colours (..., RGB) of an array of regimes."""
+    return np.array([to_rgb(REGIME_COLOURS[label]) for label in labels])[codes]
 
 
 def feature_symbol(observable: str, feature: int) -> str:

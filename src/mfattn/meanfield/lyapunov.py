@@ -94,7 +94,7 @@ class Tangents:
         shape = (len(orbits), dimension, exponents)
         if columns.shape not in (shape, shape[1:]):
             raise ValueError(f"basis must have shape {shape} or {shape[1:]}, found {columns.shape}")
-        self.orbits = orbits
+        self.orbits, self.exponents = orbits, exponents
         lanes, packs = orbits.kernels.LANES, orbits.packs
         vectors = np.broadcast_to(columns, shape).reshape(len(orbits), length, features, exponents)
         self._state = orbits.kernels.Tangents(
@@ -104,6 +104,9 @@ class Tangents:
             np.full((packs, lanes), float(every)),
             np.zeros((packs, lanes)),
         )
+
+    def __len__(self) -> int:
+        return len(self.orbits)
 
     @property
     def growth(self) -> Array:
@@ -318,8 +321,7 @@ def spectrum(
     advance(alignment)
     flow.orthonormalise()
     flow.restart()
-    blocks = min(blocks, steps)
-    block_steps = np.diff(steps * np.arange(blocks + 1) // blocks)
+    block_steps = block_lengths(steps, min(blocks, steps))
     growth, spread = [], np.zeros_like(flow.spread)
     for block in block_steps:
         advance(int(block))
@@ -328,6 +330,11 @@ def spectrum(
         spread = np.fmax(spread, flow.spread)
         flow.restart()
     return Spectrum(np.stack(growth, axis=1), block_steps, spread <= RESOLVED_SPREAD)
+
+
+def block_lengths(steps: int, blocks: int) -> NDArray[np.int64]:
+    """Lengths of blocks, equal to within a step, that make up STEPS steps."""
+    return np.diff(steps * np.arange(blocks + 1) // blocks)
 
 
 def kaplan_yorke(exponents: ArrayLike) -> float:

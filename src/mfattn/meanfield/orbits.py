@@ -141,6 +141,17 @@ class Orbits:
             contexts.append(Context(self._window.attention[pack, slots, :, lane], position))
         return contexts
 
+    def restarted(self, points: NDArray[np.int64], starts: Sequence[Context]) -> "Orbits":
+        """Orbits at some of the points, from other contexts."""
+        return Orbits(
+            self.weights,
+            beta=self.beta[points],
+            gamma=self.gamma[points],
+            epsilon=self.epsilon[points],
+            starts=starts,
+            output_scale=self.output_scale,
+        )
+
     @property
     def packs(self) -> int:
         """Number of packs in which the points travel."""
@@ -172,6 +183,12 @@ class Orbits:
     def advance(self, steps: int) -> None:
         """Advance every point by STEPS steps, keeping nothing."""
         self.run(self.kernels.advance, check_steps(steps))
+
+    def record_attention(self, steps: int) -> list[NDArray[np.float64]]:
+        """Advance every point by STEPS steps and keep the attention vectors: an array (steps, M) a point."""
+        records = np.empty((self.packs, check_steps(steps), self.weights.features, self.kernels.LANES))
+        self.run(self.kernels.record_attention, records)
+        return [records[pack, ..., lane] for pack, lane in zip(self._packing.pack, self._packing.lane, strict=True)]
 
     def record(self, steps: int) -> Orbit:
         """Advance every point by STEPS steps and keep every observable: arrays (points, steps, M)."""

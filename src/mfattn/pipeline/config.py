@@ -111,6 +111,9 @@ def _resolve(root: JsonSchema, location: Sequence[str | int]) -> tuple[KeyPath, 
     node, parent = root, root
     for part in location:
         node = dereference(root, node)
+        if "anyOf" in node:
+            # What is left names a branch of the union, not a key.
+            break
         variants = node.get("discriminator", {}).get("mapping", {})
         if part in variants:
             node = {"$ref": variants[part]}
@@ -144,6 +147,8 @@ def describe(root: JsonSchema, node: JsonSchema) -> str:
         return f"'{node['const']}'"
     if "enum" in node:
         return f"one of {', '.join(map(str, node['enum']))}"
+    if "anyOf" in node:
+        return " or ".join(describe(root, option) for option in node["anyOf"])
     if "discriminator" in node:
         return f"a mapping with {node['discriminator']['propertyName']}"
     if node.get("type") in ("integer", "number"):

@@ -61,6 +61,9 @@ class Experiment(Protocol):
     def constants(self) -> Arrays:
         """Arrays of the result that belong to no block, such as the grid."""
 
+    def derive(self, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
+        """Further arrays of the result, computed from those of all points."""
+
     def warnings(self, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
         """What a user should know about a complete result before trusting its figure."""
 

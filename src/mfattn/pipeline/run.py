@@ -59,7 +59,7 @@ class Options:
 
 def say(word: str, text: str) -> None:
     """One line of report: what, and its particulars."""
-    print(f"{word:<9}{text}", flush=True)
+    print(f"{word:<8} {text}", flush=True)
 
 
 def run(experiment: Experiment, name: str, options: Options) -> None:
@@ -148,7 +148,7 @@ def _read_result(experiment: Experiment, plan: Plan, folder: RunFolder) -> Array
     expected = experiment.layout(range(plan.points)) | {
         name: ArrayLayout(array.shape, array.dtype) for name, array in experiment.constants().items()
     }
-    if {name: ArrayLayout(array.shape, array.dtype) for name, array in arrays.items()} != expected:
+    if not expected.items() <= {name: ArrayLayout(array.shape, array.dtype) for name, array in arrays.items()}.items():
         raise InvalidFile("its arrays are not this run's")
     if _recorded_hash(folder) != result_hash(arrays):
         raise InvalidFile("it is not the result that its provenance names")
@@ -175,6 +175,7 @@ def _complete(experiment: Experiment, name: str, plan: Plan, folder: RunFolder, 
     if bad:
         blocks = ", ".join(map(str, bad))
         raise RunError(f"{folder.path}: blocks {blocks} were damaged after they were written; run again to mend them")
+    arrays |= experiment.derive(arrays)
     about = {
         "run": plan.run,
         "name": name,

@@ -9,7 +9,7 @@ where `fma` says so and nowhere else, which is why the bits agree between proces
 
 from mfattn.meanfield.kernels.lanes import LANES
 from mfattn.meanfield.kernels.reduction import Binning, Sums, observe_orbits
-from mfattn.meanfield.kernels.step import Tables, Window, advance, record_orbits
+from mfattn.meanfield.kernels.step import Tables, Window, advance, record_attention, record_orbits
 from mfattn.meanfield.kernels.tangent import Tangents, advance_tangents, orthonormalise_tangents
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "advance_tangents",
     "observe_orbits",
     "orthonormalise_tangents",
+    "record_attention",
     "record_orbits",
 ]

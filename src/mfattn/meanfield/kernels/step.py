@@ -189,6 +189,21 @@ def advance(tables, window, steps):
             _step(tables, window, pack, scratch)
 
 
+@compiled
+def record_attention(tables, window, records):
+    """Advance every pack and write A' of every step; RECORDS has shape (packs, steps, M, LANES)."""
+    features = number(tables.features)
+    scratch = new_scratch(tables)
+    for pack in range(window.position.size):
+        open_pack(tables, window, pack, scratch)
+        attention, record = window.attention[pack], records[pack]
+        for step in range(records.shape[1]):
+            _step(tables, window, pack, scratch)
+            produced = window.position[pack] * features
+            for a in range(features):
+                store(record, step * features + a, load(attention, produced + a))
+
+
 @inlined
 def observed_step(tables, window, pack, scratch, record):
     """One step; A' and the semantic output field of the newest token before it go to rows 0 and 1 of the record."""

@@ -1,0 +1,140 @@
+"""Attractor census: which attractors coexist at each value of a parameter, from many random starts."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from mfattn.experiments.base import MeanFieldExperiment
+from mfattn.experiments.limits import size_mistakes
+from mfattn.experiments.meanfield_config import (
+    LyapunovConfig,
+    MeanFieldConfig,
+    RandomStartsConfig,
+    SettlingStepsConfig,
+    SweepConfig,
+    caption_of,
+    make_orbits,
+)
+from mfattn.experiments.measuring import (
+    REGIME_LABELS,
+    alignment_within,
+    describe_measurement,
+    measure,
+    measured_steps,
+    motion_arrays,
+    motion_layout,
+    motion_warnings,
+    pass_transient,
+    steps_to_measure,
+)
+from mfattn.experiments.stepping import mover, step_seconds
+from mfattn.meanfield.census import attractors
+from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays
+from mfattn.pipeline.yaml_text import KeyPath
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ORBITS_PER_BLOCK = 256
+
+
+class CensusConfig(MeanFieldConfig):
+    """An attractor census."""
+
+    experiment: Literal["census"] = Field(description="This kind of run.")
+    sweep: SweepConfig = Field(description="The swept parameter and its values.")
+    starts: RandomStartsConfig = Field(description="Random starts at every value.")
+    steps: SettlingStepsConfig = Field(description="Numbers of steps a start.")
+    lyapunov: LyapunovConfig = Field(LyapunovConfig(), description="Lyapunov exponents.")
+
+    def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
+        """What does not fit together."""
+        yield from super().mistakes()
+        yield from ((("steps", *path), message) for path, message in self.steps.mistakes())
+        yield from size_mistakes(("starts", "number"), self.layout(self.sweep.count), "sweep fewer values or starts")
+
+    def layout(self, points: int) -> dict[str, ArrayLayout]:
+        """Arrays of a number of points."""
+        shape = (points, self.starts.number)
+        extents = ArrayLayout((*shape, self.model.features), np.dtype(np.float64))
+        whole, flag = ArrayLayout(shape, np.dtype(np.int64)), ArrayLayout(shape, np.dtype(np.bool_))
+        own = {"attractor": whole, "mirrored": flag, "minimum": extents, "maximum": extents, "transient": whole}
+        return motion_layout(shape, self.lyapunov) | own
+
+
+class Census(MeanFieldExperiment[CensusConfig]):
+    """The census experiment; see `mfattn.pipeline.experiment.Experiment`."""
+
+    numeric_sections = ("sweep", "starts", "steps", "lyapunov")
+
+    @property
+    def block_size(self) -> int:
+        """As many values as make a block of reasonable size."""
+        return max(1, ORBITS_PER_BLOCK // self.config.starts.number)
+
+    @property
+    def steps_per_point(self) -> int:
+        """Steps of all starts."""
+        return self.config.starts.number * steps_to_measure(self.config.steps, self._weights.context_length)
+
+    def describe(self) -> list[tuple[str, str]]:
+        """Model, grid, starts, steps and exponents."""
+        starts = self.config.starts
+        line = ("starts", f"{starts.number:,} random contexts a value, seed {starts.seed}")
+        return [*super().describe(), line, *describe_measurement(self.config.steps, self.config.lyapunov)]
+
+    def estimate(self) -> float:
+        """Rough core-seconds."""
+        steps, lyapunov = self.config.steps, self.config.lyapunov
+        measured = measured_steps(steps, self._weights.context_length) * step_seconds(
+            self._weights, lyapunov.exponents, lyapunov.every
+        )
+        return self.points * self.config.starts.number * (steps.longest * step_seconds(self._weights) + measured)
+
+    def layout(self, points: range) -> dict[str, ArrayLayout]:
+        """The motion of every start, and the attractor that it reached."""
+        return self.config.layout(len(points))
+
+    def compute(self, points: range, advance: Advance) -> Arrays:
+        """Run every start past the transient, measure its motion, and tell the attractors apart."""
+        blocks = [self._compute_point(point, advance) for point in points]
+        return {name: np.stack([block[name] for block in blocks]) for name in blocks[0]}
+
+    def _compute_point(self, point: int, advance: Advance) -> Arrays:
+        config, move = self.config, mover(advance, self._weights)
+        starts = config.starts.contexts(self._weights, point)
+        orbits = make_orbits(config, self._weights, self._grid, np.full(len(starts), point), starts)
+        settling = pass_transient(
+            orbits, config.steps, alignment_within(config.steps, self._weights.context_length), move
+        )
+        advance(int(np.maximum(config.steps.longest - settling.steps, 0).sum()))
+        motion = measure(settling.orbits, settling.settled, config.lyapunov, config.steps, move)
+        number, mirrored = attractors(motion, symmetric=bool(self._grid.epsilon[point] == 0))
+        return motion_arrays(motion) | {
+            "attractor": number,
+            "mirrored": mirrored,
+            "minimum": motion.minimum,
+            "maximum": motion.maximum,
+            "transient": settling.steps,
+        }
+
+    def warnings(self, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
+        """Orbits that had not settled, and runs too short for their errors."""
+        return list(motion_warnings(arrays))
+
+    def draw(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, bytes]:
+        """The figure as PNG and PDF."""
+        from mfattn.figures.style import render
+
+        return render(self.figure(arrays))
+
+    def figure(self, arrays: Mapping[str, NDArray[Any]]) -> "Figure":
+        """Leading exponent, extents and share of every attractor over the parameter."""
+        from mfattn.figures.census import draw_census
+
+        parameter = self.config.sweep.parameter
+        caption = f"{caption_of(self.config)}, {self.config.starts.number:,} random starts a value"
+        return draw_census(parameter, arrays, REGIME_LABELS, caption)

@@ -1,0 +1,125 @@
+"""The motion of the points of a block: transients, exponents and regimes, and the arrays that hold them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfattn.experiments.meanfield_config import LyapunovConfig, SettlingStepsConfig
+from mfattn.meanfield import Orbits
+from mfattn.meanfield.lyapunov import ALIGNMENT, BLOCKS
+from mfattn.meanfield.motion import TAIL, Motion, measure_motion
+from mfattn.meanfield.regimes import Regime
+from mfattn.meanfield.settling import Move, Settling, settle
+from mfattn.pipeline.experiment import ArrayLayout, Arrays
+
+REGIME_LABELS = [regime.label for regime in Regime]
+"""Name of each regime, by the number that results hold."""
+
+FIRST_LOOK = 20_000
+"""Steps after which a point with an automatic transient can have settled."""
+
+
+def pass_transient(orbits: Orbits, steps: SettlingStepsConfig, spare: int, move: Move) -> Settling:
+    """Run the transient but for its last SPARE steps; an automatic one as long as each point needs."""
+    if steps.transient == "auto":
+        filling = orbits.weights.context_length
+        move(orbits, filling)
+        settling = settle(orbits, first=min(FIRST_LOOK, steps.longest), limit=steps.longest, move=move)
+        return replace(settling, steps=settling.steps + filling)
+    move(orbits, steps.longest - spare)
+    return Settling(orbits, np.full(len(orbits), steps.longest), np.ones(len(orbits), dtype=bool))
+
+
+def alignment_within(steps: SettlingStepsConfig, length: int) -> int:
+    """Steps of the transient that align the tangent vectors: the last ones, after the window of a LENGTH is full."""
+    return 0 if steps.transient == "auto" else min(ALIGNMENT, max(steps.longest - length, 0))
+
+
+def measured_steps(steps: SettlingStepsConfig, length: int) -> int:
+    """Steps that `measure` runs at a point whose window is full."""
+    return (alignment_within(steps, length) or ALIGNMENT) + steps.record + min(steps.record, TAIL)
+
+
+def steps_to_measure(steps: SettlingStepsConfig, length: int) -> int:
+    """Steps of a point that is run past its transient and measured."""
+    return steps.longest - alignment_within(steps, length) + measured_steps(steps, length)
+
+
+def measure(
+    orbits: Orbits, settled: NDArray[np.bool_], lyapunov: LyapunovConfig, steps: SettlingStepsConfig, move: Move
+) -> Motion:
+    """Align the tangent vectors, and measure the motion over the recorded steps."""
+    length = orbits.weights.context_length
+    if not orbits.full:
+        # Tangent vectors start when the windows are full.
+        move(orbits, length)
+    alignment = alignment_within(steps, length) or ALIGNMENT
+    return measure_motion(
+        orbits, lyapunov.exponents, steps.record, every=lyapunov.every, alignment=alignment, settled=settled, move=move
+    )
+
+
+def describe_measurement(steps: SettlingStepsConfig, lyapunov: LyapunovConfig | None) -> Iterator[tuple[str, str]]:
+    """Lines that tell a user the steps and the exponents."""
+    transient = f"{steps.longest:,} transient"
+    if steps.transient == "auto":
+        transient = f"transient until settled, at most {steps.longest:,},"
+    yield "steps", f"{transient} + {steps.record:,} recorded a point"
+    if lyapunov is not None:
+        yield "lyapunov", f"leading {lyapunov.exponents}, re-orthonormalised every {lyapunov.every} steps or less"
+
+
+def motion_layout(shape: tuple[int, ...], lyapunov: LyapunovConfig) -> dict[str, ArrayLayout]:
+    """Arrays of the motion of points of a shape."""
+    exponents = (*shape, lyapunov.exponents)
+    real, flag = np.dtype(np.float64), np.dtype(np.bool_)
+    return {
+        "exponents": ArrayLayout(exponents, real),
+        "exponent_errors": ArrayLayout(exponents, real),
+        "exponents_resolved": ArrayLayout(exponents, flag),
+        "exponents_short": ArrayLayout(exponents, flag),
+        "kaplan_yorke": ArrayLayout(shape, real),
+        "regime": ArrayLayout(shape, np.dtype(np.int8)),
+        "period": ArrayLayout(shape, np.dtype(np.int64)),
+        "rotation": ArrayLayout(shape, real),
+        "settled": ArrayLayout(shape, flag),
+    }
+
+
+def finite_time_layout(points: int, lyapunov: LyapunovConfig, record: int) -> dict[str, ArrayLayout]:
+    """The array of the finite-time exponents of consecutive blocks of the recorded steps."""
+    shape = (points, min(BLOCKS, record), lyapunov.exponents)
+    return {"finite_time_exponents": ArrayLayout(shape, np.dtype(np.float64))}
+
+
+def motion_arrays(motion: Motion) -> Arrays:
+    """The arrays of `motion_layout`."""
+    spectrum = motion.spectrum
+    return {
+        "exponents": spectrum.exponents,
+        "exponent_errors": spectrum.errors,
+        "exponents_resolved": spectrum.resolved,
+        "exponents_short": spectrum.short,
+        "kaplan_yorke": spectrum.kaplan_yorke,
+        "regime": motion.regime,
+        "period": motion.period,
+        "rotation": motion.rotation,
+        "settled": motion.settled,
+    }
+
+
+def motion_warnings(arrays: Mapping[str, NDArray[Any]]) -> Iterator[str]:
+    """What the numbers of a result do not support."""
+    points = arrays["regime"].size
+    unsettled = np.count_nonzero(arrays["regime"] == Regime.UNSETTLED)
+    if unsettled:
+        yield f"{unsettled:,} of {points:,} orbits had not settled: lengthen the transient, or set it to auto"
+    short = np.count_nonzero(arrays["exponents_short"][..., 0])
+    if short:
+        yield f"{short:,} of {points:,} leading exponents come from runs too short for their errors: record more steps"
+    bad = np.count_nonzero(np.isnan(arrays["exponents"][..., 0]))
+    if bad:
+        yield f"{bad:,} of {points:,} leading exponents are not finite"
