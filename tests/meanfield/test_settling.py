@@ -120,6 +120,13 @@ def test_one_attractor_has_one_number_from_every_start(published):
     assert number.tolist() == [0] * 6 + [1] * 6 and not mirrored.any()
 
 
+def test_a_point_that_had_not_settled_is_on_no_attractor(published):
+    orbits = orbits_at(published, [1.0] * 3, 3)
+    orbits.advance(5000)
+    motion = measure_motion(orbits, 2, 5000, settled=np.array([True, False, True]))
+    assert attractors(motion, symmetric=False)[0].tolist() == [0, -1, 0]
+
+
 def test_the_most_visited_attractor_comes_first(published):
     orbits = orbits_at(published, [1.0] * 2 + [1.255] * 6, 8)
     orbits.advance(30_000)

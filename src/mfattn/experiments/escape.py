@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class SaddleConfig(Config):
     """When an orbit counts as still on the chaotic saddle."""
 
-    threshold: float = Field(0.02, description="Leading exponent per step above which it does.")
+    threshold: float = Field(0.05, description="Leading exponent per step above which it does.")
     window: int = Field(4000, ge=1, le=LARGEST_TRANSIENT, description="Steps over which the exponent is measured.")
     fit_from: int = Field(
         20_000, ge=0, le=LARGEST_TRANSIENT, description="Steps from which on the exponential law is fitted."

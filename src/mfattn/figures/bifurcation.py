@@ -126,7 +126,7 @@ def _shading(total: int) -> LogNorm:
 def _add_legend(figure: Figure, diagrams: Sequence[Sequence[Diagram]], measured: Exponents | None) -> None:
     crossed = sorted({j for line in diagrams for diagram in line for j in diagram.sections})
     handles = [Line2D([], [], linestyle="", marker="s", markersize=4, color=_colour(j)) for j in crossed]
-    title = "zero-plane section: steps at which this other feature is within the plane"
+    title = "zero-plane section: steps at which\nthis other feature is within the plane"
     if measured is None:
         if crossed:
             figure.legend(handles, list(map(str, crossed)), title=title, loc="lower center", ncols=len(crossed))

@@ -38,7 +38,7 @@ def draw_census(parameter: str, arrays: Mapping[str, NDArray[Any]], labels: Sequ
         first.axhline(0, color="black", linewidth=0.5)
         first.set(ylabel=r"$\lambda_1$ [1/step]")
         first.set_title(caption, loc="left")
-        extents.vlines(x, groups.low, groups.high, colors=colours, linewidth=0.8)
+        extents.vlines(x, groups.low, groups.high, colors="0.8", linewidth=0.5, zorder=1)
         extents.scatter(x, groups.low, 6, colours)
         extents.scatter(x, groups.high, 6, colours)
         extents.set_ylabel(f"least and largest ${feature_symbol('attention', 1)}$")

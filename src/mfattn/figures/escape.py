@@ -39,7 +39,7 @@ def draw_escape(parameter: str, arrays: Mapping[str, NDArray[Any]], fit_from: in
             _draw_survival(curves, arrays["escape_time"][point], rate, (fit_from, limit), colour, label)
         curves.set(xlabel="step $t$", ylabel="share still on the saddle", ylim=(0, 1.03), xlim=(0, limit))
         curves.set_title(caption, loc="left")
-        curves.legend(title="dashed: exponential law")
+        curves.legend(title="dashed: exponential law", loc="right")
         _draw_means(means, values, arrays["escape_rate"], arrays["escape_rate_error"])
         means.set_xlabel(AXIS_LABELS[parameter])
         return figure
@@ -64,14 +64,13 @@ def _draw_means(
 ) -> None:
     """Mean escape times 1/rate; a lower bound, as an arrow, where nothing escaped."""
     escaped, none = rates > 0, rates == 0
+    heights = np.concatenate([1 / rates[escaped], 1 / errors[none], [1.0] * (not (escaped | none).any())])
+    # Before anything is drawn: a single point would leave the axis without extent.
+    axes.set(yscale="log", ylim=(heights.min() / 2, heights.max() * 2))
     axes.errorbar(
         values[escaped], 1 / rates[escaped], errors[escaped] / rates[escaped] ** 2, fmt="k.", linewidth=0.8, capsize=2
     )
     axes.plot(values[none], 1 / errors[none], "k^", markersize=5, label="nothing escaped: at least")
-    axes.set_yscale("log")
-    heights = np.concatenate([1 / rates[escaped], 1 / errors[none]])
-    if heights.size:
-        axes.set_ylim(heights.min() / 2, heights.max() * 2)
     axes.set_ylabel("mean escape time [steps]")
     if none.any():
         axes.legend()

@@ -58,7 +58,7 @@ def draw_exponents(axes: Axes, values: NDArray[np.float64], measured: Exponents)
         room = BAND * np.nan_to_num(error)
         finite = np.where(np.isfinite(exponent), exponent, np.nan)
         axes.fill_between(values, finite - room, finite + room, color=colour, alpha=0.3, linewidth=0)
-        axes.plot(values, finite, color=colour, linewidth=0.7)
+        axes.plot(values, finite, color=colour, linewidth=0.5)
     axes.axhline(0, color="black", linewidth=0.5)
     shown = measured.exponents[measured.exponents > LOWEST]
     low, high = (shown.min(), max(shown.max(), 0.0)) if shown.size else (LOWEST, 0.1)
@@ -83,7 +83,7 @@ def mark_lines(axes: Axes, measured: Exponents) -> None:
     points = np.concatenate([*measured.bifurcations.values(), []])
     if len(points) <= MOST_LINES:
         for point in points:
-            axes.axvline(point, color="black", linewidth=0.4, linestyle=(0, (4, 3)))
+            axes.axvline(point, color="0.3", linewidth=0.35, linestyle=(0, (4, 3)))
 
 
 def exponent_handles(measured: Exponents) -> list[Any]:

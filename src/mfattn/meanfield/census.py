@@ -54,14 +54,16 @@ def attractors(motion: Motion, *, symmetric: bool) -> tuple[NDArray[np.int64], N
     Returns
     -------
     number : (points,) array
-        0 for the attractor that most points reach, 1 for the next; ties in the order of the first point.
+        0 for the attractor that most points reach, 1 for the next; ties in the order of the first point. -1 for a
+        point that had not settled, which is on none.
     mirrored : (points,) array of bool
         Whether the point lies on the image of the one that its number was first given to.
     """
     representatives: list[int] = []
     number = np.zeros(len(motion.regime), dtype=np.int64)
     mirrored = np.zeros(len(motion.regime), dtype=bool)
-    for point in range(len(number)):
+    on_none = motion.regime == Regime.UNSETTLED
+    for point in map(int, np.flatnonzero(~on_none)):
         for label, other in enumerate(representatives):
             direct = same_attractor(motion, other, point)
             if direct or (symmetric and same_attractor(motion, other, point, mirrored=True)):
@@ -70,5 +72,6 @@ def attractors(motion: Motion, *, symmetric: bool) -> tuple[NDArray[np.int64], N
         else:
             number[point] = len(representatives)
             representatives.append(point)
-    ranks = np.argsort(np.argsort(-np.bincount(number), kind="stable"), kind="stable")
-    return ranks[number], mirrored
+    sizes = np.bincount(number[~on_none], minlength=1)
+    ranks = np.argsort(np.argsort(-sizes, kind="stable"), kind="stable")
+    return np.where(on_none, -1, ranks[number]), mirrored
