@@ -9,13 +9,12 @@ from numpy.testing import assert_allclose
 
 from mfattn.meanfield import Context, Model, Orbits
 from mfattn.meanfield.cycles import (
-    Family,
     NoCycle,
-    attention_family,
     bifurcation_points,
     find_bifurcation,
     find_cycle,
 )
+from mfattn.meanfield.families import Family, attention_family
 
 from .test_exact import multipliers, weights_with
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from mfattn.experiments.meanfield_config import PARAMETERS, MeanFieldConfig, SweepConfig
 from mfattn.meanfield import Context, Orbits, Weights
-from mfattn.meanfield.cycles import BifurcationPoint, attention_family, bifurcation_points
+from mfattn.meanfield.cycles import BifurcationPoint, bifurcation_points
+from mfattn.meanfield.families import attention_family
 from mfattn.meanfield.regimes import Regime
 from mfattn.pipeline.experiment import Arrays
 

@@ -7,11 +7,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfattn.meanfield.lyapunov import Tangents
-from mfattn.meanfield.model import Array, Context
-from mfattn.meanfield.orbits import Orbits
-from mfattn.meanfield.weights import Weights
+from mfattn.meanfield.families import Family
+from mfattn.meanfield.model import Array
 
+SHORTEST_RUN = 2  # values of a sweep that a followed cycle spans: a window that one value hits is barely seen
 LONGEST_CYCLE = 64  # of a sweep that is followed, in steps of the family's map
 SLOW = 0.05  # rate -log|μ| up to which a cycle attracts so slowly that a sweep may not recognise it
 FARTHEST = 100.0  # how far beyond its run a slow cycle is followed, in distances of values
@@ -26,35 +25,6 @@ BifurcationKind = Literal["fold", "pitchfork", "period doubling", "Neimark-Sacke
 
 class NoCycle(ValueError):
     """Newton's method finds no cycle of the period asked for."""
-
-
-@dataclass(frozen=True, eq=False)
-class Family:
-    """A map of states (n,) that depends on one parameter; all its functions raise ValueError where it is not defined.
-
-    Parameters
-    ----------
-    step : callable
-        State and parameter to the next state.
-    jacobian : callable
-        State and parameter to the derivative of the step by the state, (n, n).
-    several : callable, optional
-        State, parameter and a number of steps to what `power` returns, where there is a faster way.
-    """
-
-    step: Callable[[Array, float], Array]
-    jacobian: Callable[[Array, float], Array]
-    several: Callable[[Array, float, int], tuple[Array, Array]] | None = None
-
-    def power(self, state: Array, parameter: float, steps: int) -> tuple[Array, Array]:
-        """State after a number of steps, and its derivative by the first."""
-        if self.several is not None:
-            return self.several(state, parameter, steps)
-        product = np.eye(len(state))
-        for _ in range(steps):
-            product = self.jacobian(state, parameter) @ product
-            state = self.step(state, parameter)
-        return state, product
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,65 +54,6 @@ class BifurcationPoint:
     angle: float  # of the critical multiplier, over 2π: 0 to 0.5
     period: int
     state: Array  # (n,)
-
-
-def attention_family(
-    weights: Weights,
-    parameter: Literal["beta", "gamma", "epsilon"],
-    position: int = 0,
-    *,
-    beta: float,
-    gamma: float,
-    epsilon: float,
-    output_scale: float = 1.0,
-    gamma_per_beta: float | None = None,
-    steps: int | None = None,
-) -> Family:
-    """The attention map with one parameter free, iterated until the position is the same again.
-
-    States are full windows as flat (M L,) arrays, newest token first: ``context.attention.ravel()``. After L steps the
-    newest token has its position again, so that the L-step map is autonomous; at epsilon = 0 a single step is. The map
-    and its derivative, the product of `Model.jacobian` along the steps, run on the compiled kernels.
-
-    Parameters
-    ----------
-    weights : Weights
-    parameter : 'beta', 'gamma' or 'epsilon'
-        The free one; the value given for it is not used.
-    position : int
-        Position of the newest token of a state.
-    beta, gamma, epsilon, output_scale : float
-        As for `Model`.
-    gamma_per_beta : float
-        With beta free: gamma is this multiple of it.
-    steps : int
-        Steps of the model in one of the family; by default 1 where epsilon is 0 and not free, else L.
-
-    Raises
-    ------
-    ValueError
-        For an unknown parameter, `gamma_per_beta` where beta is not free, or steps that change the position where
-        epsilon may differ from 0.
-    """
-    if parameter not in ("beta", "gamma", "epsilon") or (gamma_per_beta is not None and parameter != "beta"):
-        raise ValueError(f"parameter must be beta, or gamma or epsilon without gamma_per_beta, found {parameter!r}")
-    window, unit = (weights.context_length, weights.features), 1
-    if parameter == "epsilon" or epsilon != 0:
-        unit = weights.context_length
-    applied = unit if steps is None else steps
-    if applied < 1 or applied % unit:
-        raise ValueError(f"steps must be a positive multiple of {unit}, found {steps}")
-    fixed = {"beta": beta, "gamma": gamma, "epsilon": epsilon, "output_scale": output_scale}
-
-    def power(state: Array, value: float, times: int) -> tuple[Array, Array]:
-        free = {parameter: value} if gamma_per_beta is None else {"beta": value, "gamma": gamma_per_beta * value}
-        orbits = Orbits(weights, starts=Context(state.reshape(window), position), **(fixed | free))
-        # Never re-orthonormalised, the tangent vectors become the columns of the product of the Jacobians.
-        tangents = Tangents(orbits, state.size, every=applied * times + 1)
-        tangents.advance(applied * times)
-        return orbits.contexts()[0].attention.ravel(), tangents.basis[0]
-
-    return Family(lambda state, value: power(state, value, 1)[0], lambda state, value: power(state, value, 1)[1], power)
 
 
 def find_cycle(family: Family, state: ArrayLike, parameter: float, period: int = 1) -> Cycle:
@@ -217,7 +128,8 @@ def bifurcation_points(
 ) -> list[BifurcationPoint]:
     """Bifurcations at which the cycles of a sweep appear and disappear.
 
-    Every run of neighbouring values of equal period, up to `LONGEST_CYCLE`, is followed outward from its two ends.
+    Every run of `SHORTEST_RUN` neighbouring values of equal period, up to `LONGEST_CYCLE`, or of more, is followed
+    outward from its two ends.
 
     Parameters
     ----------
@@ -240,9 +152,11 @@ def bifurcation_points(
     parameters, periods = np.asarray(parameters, dtype=np.float64), np.asarray(periods)
     states = np.asarray(states, dtype=np.float64)
     cuts = np.flatnonzero(np.diff(periods))
+    lengths = np.diff([-1, *cuts, len(periods) - 1])
+    length_of_run = np.repeat(lengths, lengths)
     found: list[BifurcationPoint] = []
     for inside, outside in sorted([*zip(cuts, cuts + 1, strict=True), *zip(cuts + 1, cuts, strict=True)]):
-        if not 1 <= periods[inside] <= LONGEST_CYCLE:
+        if not 1 <= periods[inside] <= LONGEST_CYCLE or length_of_run[inside] < SHORTEST_RUN:
             continue
         start, distance = float(parameters[inside]), float(parameters[outside] - parameters[inside])
         try:
