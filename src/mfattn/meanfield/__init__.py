@@ -4,6 +4,7 @@ from mfattn.meanfield.classes import FIELDS, ColumnClasses, classes_from_columns
 from mfattn.meanfield.lyapunov import MapTangents, Spectrum, Tangents, kaplan_yorke, spectrum
 from mfattn.meanfield.model import Context, Fields, Model, Orbit
 from mfattn.meanfield.orbits import Orbits, orbit
+from mfattn.meanfield.regimes import Regime
 from mfattn.meanfield.starts import context_from_pattern, context_from_token, prompt_token
 from mfattn.meanfield.weights import (
     Weights,
@@ -24,6 +25,7 @@ __all__ = [
     "Model",
     "Orbit",
     "Orbits",
+    "Regime",
     "Spectrum",
     "Tangents",
     "Weights",
