@@ -102,7 +102,7 @@ def draw_statistics(measured: Exponents, caption: str) -> Figure:
     """Histograms of the exponents over all values, and the plane of the first two."""
     with house_style():
         several = measured.exponents.shape[1] > 1
-        figure = Figure(figsize=(9.4 if several else 4.8, 3.6), layout="constrained")
+        figure = Figure(figsize=(11.4 if several else 4.8, 3.6), layout="constrained")
         panels = figure.subplots(1, 2 if several else 1, squeeze=False)[0]
         _draw_histograms(panels[0], measured)
         panels[0].set_title(caption, loc="left")
@@ -134,10 +134,11 @@ def _draw_plane(axes: Axes, measured: Exponents) -> None:
     axes.axvline(0, color="black", linewidth=0.5)
     shown = measured.exponents[(measured.exponents[:, :2] > LOWEST).all(axis=1), :2]
     if shown.size:
-        low, high = shown.min(), max(shown.max(), 0.01)
-        axes.set(xlim=(low, high + 0.05 * (high - low)), ylim=(low, high + 0.05 * (high - low)))
+        low, high = shown.min(axis=0), np.maximum(shown.max(axis=0), 0.01)
+        room = 0.05 * (high - low)
+        axes.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]))
     axes.set(xlabel=r"$\lambda_1$ [1/step]", ylabel=r"$\lambda_2$ [1/step]")
-    axes.legend(markerscale=3)
+    axes.legend(markerscale=3, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def _shade(axes: Axes, values: NDArray[np.float64], measured: Exponents) -> None:

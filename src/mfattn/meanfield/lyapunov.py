@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfattn.meanfield.model import Array
-from mfattn.meanfield.orbits import Orbits, check_steps
+from mfattn.meanfield.orbits import Orbits, aligned, check_steps
 
 EVERY = 5
 """Steps between two re-orthonormalisations, at most."""
@@ -98,7 +98,7 @@ class Tangents:
         lanes, packs = orbits.kernels.LANES, orbits.packs
         vectors = np.broadcast_to(columns, shape).reshape(len(orbits), length, features, exponents)
         self._state = orbits.kernels.Tangents(
-            np.ascontiguousarray(orbits.pack(orbits.exchange_slots_and_positions(vectors)).transpose(0, 3, 1, 2, 4)),
+            aligned(orbits.pack(orbits.exchange_slots_and_positions(vectors)).transpose(0, 3, 1, 2, 4)),
             np.zeros((packs, exponents, lanes)),
             np.zeros((packs, exponents, lanes)),
             np.full((packs, lanes), float(every)),

@@ -124,13 +124,13 @@ class Orbits:
         first, length = self._packing.point[:, 0], self.weights.context_length
         position = np.array([starts[point].position for point in first], dtype=np.int64)
         filled = np.array([len(starts[point].attention) for point in first], dtype=np.int64)
-        attention = np.zeros((len(first), length, self.weights.features, self.kernels.LANES))
+        attention = aligned(np.zeros((len(first), length, self.weights.features, self.kernels.LANES)))
         for pack, row in enumerate(self._packing.point):
             slots = (position[pack] - np.arange(filled[pack])) % length
             attention[pack, slots] = np.stack([starts[point].attention for point in row], axis=-1)
         beta, gamma = self.output_scale * self.beta, self.weights.logit_scale * self.gamma
         parameters = np.stack([beta, gamma, 1.0 - self.epsilon, self.epsilon])[:, self._packing.point]
-        return self.kernels.Window(attention, position, filled, np.ascontiguousarray(parameters.swapaxes(0, 1)))
+        return self.kernels.Window(attention, position, filled, aligned(parameters.swapaxes(0, 1)))
 
     def contexts(self) -> list[Context]:
         """Present context of every point; an `Orbits` started from them continues with the same bits."""
@@ -205,6 +205,15 @@ class Orbits:
 def size_for_kernel(features: int) -> tuple[int, ...] | int:
     """A small number of features as a tuple of that length, for which the kernel is compiled; a larger one as it is."""
     return (0,) * features if features <= UNROLLED_FEATURES else features
+
+
+def aligned(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A copy whose memory begins where a line of the cache does, as the kernels like it."""
+    memory = np.empty(array.size + 8)
+    skip = (-memory.ctypes.data // 8) % 8
+    copy = memory[skip : skip + array.size].reshape(array.shape)
+    copy[...] = array
+    return copy
 
 
 def check_steps(steps: int) -> int:

@@ -160,6 +160,28 @@ def _row_pointer(context, builder, array_type, array, row, vector=_DOUBLES):
 
 
 @intrinsic
+def address(typing_context, array):
+    """Address of the first number of an array."""
+
+    def codegen(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.ptrtoint(data, ir.IntType(64))
+
+    return types.int64(array), codegen
+
+
+@intrinsic
+def scalar(typing_context, array, index):
+    """Number at INDEX of a C-contiguous array of doubles, read flat; an index is not checked, which costs as much."""
+
+    def codegen(context, builder, signature, arguments):
+        array, index = arguments
+        return builder.load(builder.gep(context.make_array(signature.args[0])(context, builder, array).data, [index]))
+
+    return types.float64(array, types.intp), codegen
+
+
+@intrinsic
 def load(typing_context, array, row):
     """Row ROW of a C-contiguous array of doubles, counted in vectors."""
 

@@ -19,7 +19,7 @@ from mfattn.meanfield.kernels.lanes import (
     store_lanes_below,
     trailing_zeros,
 )
-from mfattn.meanfield.kernels.step import new_scratch, number, observed_step, open_pack
+from mfattn.meanfield.kernels.step import new_rows, new_scratch, number, observed_step, open_pack
 
 CHUNK, COUNTED = 64, 512
 """Recorded steps that are binned, and that are counted, together: the former stay in the first-level cache."""
@@ -140,7 +140,7 @@ def observe_orbits(tables, window, steps, recorded, binning, sums):
     """Advance every pack by STEPS steps and add them to SUMS; RECORDED steps were added before."""
     features, rows, kept = number(tables.features), binning.rows.ravel(), sums.tail.shape[1]
     scratch = new_scratch(tables)
-    records = np.empty((CHUNK, 2 * features, LANES))
+    records = new_rows(CHUNK * 2 * features).reshape(CHUNK, 2 * features, LANES)
     bins = np.empty((rows.size, COUNTED, LANES), np.int32)
     masks = np.zeros((rows.size, COUNTED), np.uint16)
     for pack in range(window.position.size):

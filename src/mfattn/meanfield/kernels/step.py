@@ -8,9 +8,12 @@ from numba.extending import overload
 
 from mfattn.meanfield.kernels.compilation import compiled, inlined
 from mfattn.meanfield.kernels.elementary import exponential, hyperbolic_tangent
-from mfattn.meanfield.kernels.lanes import LANES, everywhere, fma, larger, load, store
+from mfattn.meanfield.kernels.lanes import LANES, address, everywhere, fma, larger, load, scalar, store
 
 OUTPUT, VALUE, QUERY, KEY = range(4)
+CACHE_LINE = 8
+"""Doubles in a line of the cache: a vector across two lines takes twice the time."""
+
 BETA, LOGIT_SCALE, SEMANTIC_SHARE, POSITION_SHARE = range(4)
 
 
@@ -60,15 +63,23 @@ def _number(features):
 
 
 @inlined
+def new_rows(count):
+    """Memory of a number of rows of lanes, each of which begins where a line of the cache does."""
+    memory = np.empty(count * LANES + CACHE_LINE)
+    skip = (-address(memory) // 8) % CACHE_LINE
+    return memory[skip : skip + count * LANES]
+
+
+@inlined
 def new_scratch(tables):
     """Working memory for packs of the sizes of TABLES."""
     features, classes, context = number(tables.features), tables.signs.shape[0], tables.position_fields.shape[0]
     return Scratch(
-        np.empty((classes, LANES)),
-        np.empty((features, LANES)),
-        np.empty((context, features, LANES)),
-        np.empty((context, features, LANES)),
-        np.empty((context, LANES)),
+        new_rows(classes).reshape(classes, LANES),
+        new_rows(features).reshape(features, LANES),
+        new_rows(context * features).reshape(context, features, LANES),
+        new_rows(context * features).reshape(context, features, LANES),
+        new_rows(context).reshape(context, LANES),
     )
 
 
@@ -92,9 +103,10 @@ def _activate(tables, parameters, attention, newest, tanh):
 @inlined
 def project(tables, vectors, newest, j):
     """S_j . A of the vector A that begins in row NEWEST."""
-    overlap = tables.signs[j, 0] * load(vectors, newest)
+    first = j * number(tables.features)
+    overlap = scalar(tables.signs, first) * load(vectors, newest)
     for b in range(1, number(tables.features)):
-        overlap = fma(tables.signs[j, b], load(vectors, newest + b), overlap)
+        overlap = fma(scalar(tables.signs, first + b), load(vectors, newest + b), overlap)
     return overlap
 
 

@@ -15,6 +15,7 @@ from mfattn.meanfield.kernels.lanes import (
     larger,
     load,
     round_down,
+    scalar,
     square_root,
     store,
     where_less,
@@ -28,6 +29,7 @@ from mfattn.meanfield.kernels.step import (
     VALUE,
     attend,
     couple,
+    new_rows,
     new_scratch,
     number,
     project,
@@ -73,16 +75,17 @@ class TangentScratch(NamedTuple):
 @inlined
 def _new_tangent_scratch(tables, vectors):
     features, classes, context = number(tables.features), tables.signs.shape[0], tables.position_fields.shape[0]
+    window = context * features
     return TangentScratch(
-        np.empty((context, classes, LANES)),
-        np.empty((vectors, context, features, LANES)),
-        np.empty((vectors, context, features, LANES)),
-        np.empty((features, LANES)),
-        np.empty((context, LANES)),
-        np.empty((context, features, LANES)),
-        np.empty((features, features, LANES)),
-        np.empty((classes, LANES)),
-        np.empty((vectors, LANES)),
+        new_rows(context * classes).reshape(context, classes, LANES),
+        new_rows(vectors * window).reshape(vectors, context, features, LANES),
+        new_rows(vectors * window).reshape(vectors, context, features, LANES),
+        new_rows(features).reshape(features, LANES),
+        new_rows(context).reshape(context, LANES),
+        new_rows(window).reshape(context, features, LANES),
+        new_rows(features * features).reshape(features, features, LANES),
+        new_rows(classes).reshape(classes, LANES),
+        new_rows(vectors).reshape(vectors, LANES),
     )
 
 
@@ -106,9 +109,10 @@ def _activate(tables, parameters, attention, position, scratch, slopes):
 @inlined
 def _field_image(tables, classes, feature, field):
     """delta m^alpha_a = Sum_j G^alpha_{j,a} delta tanh_j."""
-    image = tables.couplings[feature, 0, field] * load(classes, 0)
+    first = feature * tables.signs.shape[0] * 4 + field
+    image = scalar(tables.couplings, first) * load(classes, 0)
     for j in range(1, tables.signs.shape[0]):
-        image = fma(tables.couplings[feature, j, field], load(classes, j), image)
+        image = fma(scalar(tables.couplings, first + 4 * j), load(classes, j), image)
     return image
 
 
@@ -323,7 +327,7 @@ def advance_tangents(tables, window, steps, tangents):
 @compiled
 def orthonormalise_tangents(tables, window, tangents):
     """Re-orthonormalise every lane now, whatever its age."""
-    shares = np.empty((tangents.vectors.shape[1], LANES))
+    shares = new_rows(tangents.vectors.shape[1]).reshape(-1, LANES)
     for pack in range(window.position.size):
         store(tangents.age[pack], 0, everywhere(np.inf))
         _orthonormalise(_gain(window.parameters[pack]), tangents.vectors[pack], tangents, pack, shares)
