@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from mfattn.meanfield import Context, Orbits
-from mfattn.meanfield.birkhoff import converged_digits, rotation_number, stroboscopic, weighted_birkhoff_average
+from mfattn.meanfield.birkhoff import converged_digits, rotation_number, weighted_birkhoff_average
 from mfattn.meanfield.motion import measure_motion
 from mfattn.meanfield.period import period
 from mfattn.meanfield.regimes import Regime, classify
@@ -62,16 +62,21 @@ def test_averages_converge_fast_on_a_torus_and_slowly_in_chaos():
     assert np.isnan(converged_digits(np.zeros((3, 1))))
 
 
-def test_stroboscopic_orbits_end_with_the_last_step():
-    assert stroboscopic(np.arange(10)[:, np.newaxis], 4).ravel().tolist() == [1, 5, 9]
-
-
 @given(st.integers(1, 12), st.floats(0.01, 0.49), st.floats(3e-4, 5e-3))
 def test_a_spiral_has_the_period_of_the_cycle_that_it_approaches(length, rotation, decay):
     pattern = np.random.default_rng(length).permutation(length)[:, np.newaxis] / 10
     steps = np.arange(4096)[:, np.newaxis]
     spiral = 1e-4 * np.exp(-decay * steps) * np.cos(2 * np.pi * rotation * steps / length)
     assert period(pattern[steps[:, 0] % length] + spiral) == length
+
+
+@pytest.mark.parametrize("drift", [1e-5, 3e-5, 6e-5])
+def test_what_passes_slowly_where_a_cycle_was_has_no_period_if_it_is_known_not_to_be_attracted(drift):
+    angle, orbit = 0.3, np.empty((4096, 2))
+    for t in range(len(orbit)):
+        orbit[t] = 0.1 * np.cos(angle), 0.1 * np.sin(angle)
+        angle += 2 * np.pi / 3 + 2 * np.pi * drift * (1 - 0.95 * np.sin(3 * angle))
+    assert period(orbit, window=4096, attracts=False) == 0
 
 
 def test_neither_tori_nor_growing_spirals_have_a_period():
@@ -103,6 +108,8 @@ OPTIONS = {"period": 0, "resting_period": 4, "digits": 12.0, "settled": True}
         ([0.1, 0.05], [1e-3, 1e-3], {}, Regime.HYPERCHAOTIC),
         ([0.1], [1e-3], {}, Regime.CHAOTIC),
         ([0.1, -0.2], [0.1, 1e-3], {}, Regime.UNDECIDED),
+        ([6e-4, -0.2], [1e-4, 1e-3], {"digits": 4.3}, Regime.UNDECIDED),
+        ([6e-4, -0.2], [1e-4, 1e-3], {"digits": 2.0}, Regime.CHAOTIC),
         ([0.1, -0.2], [1e-3, 1e-3], {"settled": False}, Regime.UNSETTLED),
         ([np.nan, np.nan], [np.nan, np.nan], {}, Regime.UNDECIDED),
     ],
@@ -128,3 +135,5 @@ def test_the_published_system_is_locked_then_a_torus_then_a_cycle_then_chaotic(p
     assert 0.25 < motion.rotation[2] < 0.26
     assert np.isnan(motion.rotation[[0, 4]]).all()
     assert motion.settled.all()
+    dimension = motion.spectrum.kaplan_yorke
+    assert dimension[[0, 1, 3]].tolist() == [0, 0, 0] and dimension[2] == 1 and dimension[4] > 1

@@ -22,6 +22,7 @@ from mfattn.experiments.meanfield_config import (
 from mfattn.experiments.measuring import (
     REGIME_LABELS,
     alignment_within,
+    copies,
     describe_measurement,
     finite_time_layout,
     measure,
@@ -121,7 +122,6 @@ class BifurcationConfig(StartedConfig):
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         """What does not fit together."""
         yield from super().mistakes()
-        yield from ((("steps", *path), message) for path, message in self.steps.mistakes())
         yield from spaced_mistakes("sweep", self.sweep)
         raster = self.observe.raster
         if not is_range(*raster.range):
@@ -250,16 +250,13 @@ class Bifurcation(StartedExperiment[BifurcationConfig]):
 
     def compute(self, points: range, advance: Advance) -> Arrays:
         """Advance the points past the transient, then observe them, and measure their motion beside it."""
-        config, move = self.config, mover(advance, self._weights)
-        spare = alignment_within(config.steps, self._weights.context_length) if config.lyapunov else 0
-        settling = pass_transient(self._orbits(points), config.steps, spare, move)
-        advance(int(np.maximum(config.steps.longest - settling.steps, 0).sum()))
-        orbits = settling.orbits
-        beside = orbits.restarted(np.arange(len(orbits)), orbits.contexts())
-        move(orbits, spare)
+        config = self.config
+        settling = pass_transient(self._orbits(points), config.steps, advance)
+        orbits, beside = settling.orbits, copies(settling.orbits)
+        mover(advance, self._weights)(orbits, alignment_within(config.steps, self._weights.context_length))
         arrays = self._observe(orbits, advance) | {"transient": settling.steps} | _final_contexts(orbits)
         if config.lyapunov is not None:
-            motion = measure(beside, settling.settled, config.lyapunov, config.steps, move)
+            motion = measure(beside, settling.settled, config.lyapunov, config.steps, advance)
             arrays |= motion_arrays(motion) | {"finite_time_exponents": motion.spectrum.finite_time}
         arrays |= self._kept_orbits(points, settling.steps, advance)
         layout = self.layout(points)

@@ -20,7 +20,6 @@ from mfattn.experiments.meanfield_config import (
 )
 from mfattn.experiments.measuring import (
     REGIME_LABELS,
-    alignment_within,
     describe_measurement,
     measure,
     measured_steps,
@@ -30,7 +29,7 @@ from mfattn.experiments.measuring import (
     pass_transient,
     steps_to_measure,
 )
-from mfattn.experiments.stepping import mover, step_seconds
+from mfattn.experiments.stepping import step_seconds
 from mfattn.meanfield.census import attractors
 from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays
 from mfattn.pipeline.yaml_text import KeyPath
@@ -53,7 +52,6 @@ class CensusConfig(MeanFieldConfig):
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         """What does not fit together."""
         yield from super().mistakes()
-        yield from ((("steps", *path), message) for path, message in self.steps.mistakes())
         yield from size_mistakes(("starts", "number"), self.layout(self.sweep.count), "sweep fewer values or starts")
 
     def layout(self, points: int) -> dict[str, ArrayLayout]:
@@ -100,26 +98,24 @@ class Census(MeanFieldExperiment[CensusConfig]):
 
     def compute(self, points: range, advance: Advance) -> Arrays:
         """Run every start past the transient, measure its motion, and tell the attractors apart."""
-        blocks = [self._compute_point(point, advance) for point in points]
-        return {name: np.stack([block[name] for block in blocks]) for name in blocks[0]}
-
-    def _compute_point(self, point: int, advance: Advance) -> Arrays:
-        config, move = self.config, mover(advance, self._weights)
-        starts = config.starts.contexts(self._weights, point)
-        orbits = make_orbits(config, self._weights, self._grid, np.full(len(starts), point), starts)
-        settling = pass_transient(
-            orbits, config.steps, alignment_within(config.steps, self._weights.context_length), move
-        )
-        advance(int(np.maximum(config.steps.longest - settling.steps, 0).sum()))
-        motion = measure(settling.orbits, settling.settled, config.lyapunov, config.steps, move)
-        number, mirrored = attractors(motion, symmetric=bool(self._grid.epsilon[point] == 0))
-        return motion_arrays(motion) | {
-            "attractor": number,
-            "mirrored": mirrored,
+        config, number = self.config, self.config.starts.number
+        starts = [start for point in points for start in config.starts.contexts(self._weights, point)]
+        orbits = make_orbits(config, self._weights, self._grid, np.repeat(np.array(points), number), starts)
+        settling = pass_transient(orbits, config.steps, advance)
+        motion = measure(settling.orbits, settling.settled, config.lyapunov, config.steps, advance)
+        arrays = motion_arrays(motion) | {
             "minimum": motion.minimum,
             "maximum": motion.maximum,
             "transient": settling.steps,
         }
+        shape = (len(points), number)
+        arrays = {name: array.reshape(*shape, *array.shape[1:]) for name, array in arrays.items()}
+        found = [
+            attractors(motion.part(slice(i * number, (i + 1) * number)), symmetric=bool(self._grid.epsilon[point] == 0))
+            for i, point in enumerate(points)
+        ]
+        numbers, mirrored = zip(*found, strict=True)
+        return arrays | {"attractor": np.stack(numbers), "mirrored": np.stack(mirrored)}
 
     def warnings(self, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
         """Orbits that had not settled, and runs too short for their errors."""

@@ -41,6 +41,9 @@ class SaddleConfig(Config):
         for name in ("window", "fit_from"):
             if getattr(self, name) > self.limit:
                 yield (name,), f"at most limit ({self.limit:,}), found {getattr(self, name):,}"
+                return
+        if self.limit % self.window:
+            yield ("window",), f"a divisor of limit ({self.limit:,}), found {self.window:,}"
 
 
 class EscapeConfig(MeanFieldConfig):

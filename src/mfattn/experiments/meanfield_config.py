@@ -229,7 +229,7 @@ class SettlingStepsConfig(Config):
         description="Steps that are run and not recorded; with `auto`, each point runs until it settles."
     )
     limit: int | None = Field(
-        None, ge=SHORTEST_LIMIT, le=LARGEST_TRANSIENT, description="Most transient steps of a point with `auto`."
+        None, ge=1, le=LARGEST_TRANSIENT, description="Most transient steps of a point with `auto`."
     )
     record: int = Field(ge=1, le=LARGEST_RECORD, description="Steps recorded after them.")
 
@@ -251,7 +251,7 @@ class LyapunovConfig(Config):
 
     exponents: int = Field(3, ge=1, le=4096, description="Number of leading exponents, 1 to M L.")
     every: int = Field(
-        EVERY, ge=1, le=1000, description="Steps between re-orthonormalisations; less where a point needs it."
+        EVERY, ge=1, le=100, description="Steps between re-orthonormalisations; less where a point needs it."
     )
 
 
@@ -273,6 +273,7 @@ class MeanFieldConfig(RunConfig):
             yield from (((*key.split("."), *path), message) for path, message in sweep.mistakes())
         yield from self._parameter_mistakes()
         yield from self._lyapunov_mistakes()
+        yield from self._steps_mistakes()
 
     def _parameter_mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         swept = swept_parameters(self)
@@ -292,6 +293,17 @@ class MeanFieldConfig(RunConfig):
         if lyapunov is not None and lyapunov.exponents > dimension:
             place = ("lyapunov", "exponents")
             yield place, f"a whole number from 1 to {dimension} (M L), found {lyapunov.exponents}"
+
+    def _steps_mistakes(self) -> Iterator[tuple[KeyPath, str]]:
+        steps = getattr(self, "steps", None)
+        if isinstance(steps, SettlingStepsConfig):
+            yield from ((("steps", *path), message) for path, message in steps.mistakes())
+            least = SHORTEST_LIMIT + 2**self.model.position_bits
+            if steps.limit is not None and steps.limit < least:
+                yield (
+                    ("steps", "limit"),
+                    f"at least {least:,} (1,000 and the window's length), found {steps.limit}",
+                )
 
 
 class StartedConfig(MeanFieldConfig):

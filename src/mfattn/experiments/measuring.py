@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfattn.experiments.meanfield_config import LyapunovConfig, SettlingStepsConfig
+from mfattn.experiments.stepping import mover
 from mfattn.meanfield import Orbits
 from mfattn.meanfield.lyapunov import ALIGNMENT, BLOCKS
-from mfattn.meanfield.motion import TAIL, Motion, measure_motion
+from mfattn.meanfield.motion import Motion, measure_motion, tail_steps
 from mfattn.meanfield.regimes import Regime
-from mfattn.meanfield.settling import Move, Settling, settle
-from mfattn.pipeline.experiment import ArrayLayout, Arrays
+from mfattn.meanfield.settling import Settling, settle
+from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays
 
 REGIME_LABELS = [regime.label for regime in Regime]
 """Name of each regime, by the number that results hold."""
@@ -22,25 +23,33 @@ FIRST_LOOK = 20_000
 """Steps after which a point with an automatic transient can have settled."""
 
 
-def pass_transient(orbits: Orbits, steps: SettlingStepsConfig, spare: int, move: Move) -> Settling:
-    """Run the transient but for its last SPARE steps; an automatic one as long as each point needs."""
-    if steps.transient == "auto":
-        filling = orbits.weights.context_length
-        move(orbits, filling)
-        settling = settle(orbits, first=min(FIRST_LOOK, steps.longest), limit=steps.longest, move=move)
-        return replace(settling, steps=settling.steps + filling)
-    move(orbits, steps.longest - spare)
-    return Settling(orbits, np.full(len(orbits), steps.longest), np.ones(len(orbits), dtype=bool))
+def pass_transient(orbits: Orbits, steps: SettlingStepsConfig, advance: Advance) -> Settling:
+    """Run the transient but for the steps that align tangent vectors; an automatic one as long as each point needs."""
+    move, length = mover(advance, orbits.weights), orbits.weights.context_length
+    if steps.transient != "auto":
+        move(orbits, steps.longest - alignment_within(steps, length))
+        return Settling(orbits, np.full(len(orbits), steps.longest), np.ones(len(orbits), dtype=bool))
+    move(orbits, length)
+    limit = steps.longest - length
+    settling = settle(orbits, first=min(FIRST_LOOK, limit), limit=limit, move=move)
+    advance(int((limit - settling.steps).sum()))
+    return replace(settling, steps=settling.steps + length)
+
+
+def copies(orbits: Orbits) -> Orbits:
+    """The same points in the same states, to be advanced apart."""
+    return orbits.restarted(np.arange(len(orbits)), orbits.contexts())
 
 
 def alignment_within(steps: SettlingStepsConfig, length: int) -> int:
-    """Steps of the transient that align the tangent vectors: the last ones, after the window of a LENGTH is full."""
-    return 0 if steps.transient == "auto" else min(ALIGNMENT, max(steps.longest - length, 0))
+    """Steps of the transient that align the tangent vectors: its last ones, or none where it is too short."""
+    fits = steps.transient != "auto" and steps.longest >= length + ALIGNMENT
+    return ALIGNMENT if fits else 0
 
 
 def measured_steps(steps: SettlingStepsConfig, length: int) -> int:
     """Steps that `measure` runs at a point whose window is full."""
-    return (alignment_within(steps, length) or ALIGNMENT) + steps.record + min(steps.record, TAIL)
+    return ALIGNMENT + steps.record + tail_steps(steps.record, length)
 
 
 def steps_to_measure(steps: SettlingStepsConfig, length: int) -> int:
@@ -49,17 +58,14 @@ def steps_to_measure(steps: SettlingStepsConfig, length: int) -> int:
 
 
 def measure(
-    orbits: Orbits, settled: NDArray[np.bool_], lyapunov: LyapunovConfig, steps: SettlingStepsConfig, move: Move
+    orbits: Orbits, settled: NDArray[np.bool_], lyapunov: LyapunovConfig, steps: SettlingStepsConfig, advance: Advance
 ) -> Motion:
     """Align the tangent vectors, and measure the motion over the recorded steps."""
-    length = orbits.weights.context_length
+    move, length = mover(advance, orbits.weights), orbits.weights.context_length
     if not orbits.full:
         # Tangent vectors start when the windows are full.
         move(orbits, length)
-    alignment = alignment_within(steps, length) or ALIGNMENT
-    return measure_motion(
-        orbits, lyapunov.exponents, steps.record, every=lyapunov.every, alignment=alignment, settled=settled, move=move
-    )
+    return measure_motion(orbits, lyapunov.exponents, steps.record, every=lyapunov.every, settled=settled, move=move)
 
 
 def describe_measurement(steps: SettlingStepsConfig, lyapunov: LyapunovConfig | None) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,6 @@ from mfattn.experiments.meanfield_config import (
 )
 from mfattn.experiments.measuring import (
     REGIME_LABELS,
-    alignment_within,
     describe_measurement,
     measure,
     measured_steps,
@@ -29,7 +28,7 @@ from mfattn.experiments.measuring import (
     pass_transient,
     steps_to_measure,
 )
-from mfattn.experiments.stepping import mover, step_seconds
+from mfattn.experiments.stepping import step_seconds
 from mfattn.pipeline.config import Config
 from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays
 from mfattn.pipeline.yaml_text import KeyPath
@@ -61,7 +60,6 @@ class PhaseDiagramConfig(StartedConfig):
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         """What does not fit together."""
         yield from super().mistakes()
-        yield from ((("steps", *path), message) for path, message in self.steps.mistakes())
         for key, sweep in self.sweeps:
             yield from spaced_mistakes(key, sweep)
         common = self.plane.x.parameters & self.plane.y.parameters
@@ -101,12 +99,9 @@ class PhaseDiagram(StartedExperiment[PhaseDiagramConfig]):
 
     def compute(self, points: range, advance: Advance) -> Arrays:
         """Advance the points past the transient, and measure their motion."""
-        steps, move = self.config.steps, mover(advance, self._weights)
-        settling = pass_transient(
-            self._orbits(points), steps, alignment_within(steps, self._weights.context_length), move
-        )
-        advance(int(np.maximum(steps.longest - settling.steps, 0).sum()))
-        motion = measure(settling.orbits, settling.settled, self.config.lyapunov, steps, move)
+        steps = self.config.steps
+        settling = pass_transient(self._orbits(points), steps, advance)
+        motion = measure(settling.orbits, settling.settled, self.config.lyapunov, steps, advance)
         return motion_arrays(motion) | {"transient": settling.steps}
 
     def warnings(self, arrays: Mapping[str, NDArray[Any]]) -> list[str]:

@@ -19,6 +19,7 @@ from mfattn.experiments.meanfield_config import (
 from mfattn.experiments.measuring import (
     REGIME_LABELS,
     alignment_within,
+    copies,
     describe_measurement,
     finite_time_layout,
     measure,
@@ -56,7 +57,6 @@ class TrajectoryConfig(StartedConfig):
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         """What does not fit together."""
         yield from super().mistakes()
-        yield from ((("steps", *path), message) for path, message in self.steps.mistakes())
         layout = self.layout(1 if self.sweep is None else self.sweep.count)
         yield from size_mistakes(("steps", "record"), layout, "record fewer steps or sweep fewer values")
 
@@ -111,16 +111,13 @@ class Trajectory(StartedExperiment[TrajectoryConfig]):
 
     def compute(self, points: range, advance: Advance) -> Arrays:
         """Advance the points past the transient, then record them, and measure their motion beside it."""
-        config, move = self.config, mover(advance, self._weights)
-        spare = alignment_within(config.steps, self._weights.context_length) if config.lyapunov else 0
-        settling = pass_transient(self._orbits(points), config.steps, spare, move)
-        advance(int(np.maximum(config.steps.longest - settling.steps, 0).sum()))
-        orbits = settling.orbits
-        beside = orbits.restarted(np.arange(len(orbits)), orbits.contexts())
-        move(orbits, spare)
+        config = self.config
+        settling = pass_transient(self._orbits(points), config.steps, advance)
+        orbits, beside = settling.orbits, copies(settling.orbits)
+        mover(advance, self._weights)(orbits, alignment_within(config.steps, self._weights.context_length))
         arrays = record_orbits(orbits, config.steps.record, OBSERVABLES, advance) | {"transient": settling.steps}
         if config.lyapunov is not None:
-            motion = measure(beside, settling.settled, config.lyapunov, config.steps, move)
+            motion = measure(beside, settling.settled, config.lyapunov, config.steps, advance)
             arrays |= motion_arrays(motion) | {"finite_time_exponents": motion.spectrum.finite_time}
         return arrays
 
@@ -146,7 +143,8 @@ class Trajectory(StartedExperiment[TrajectoryConfig]):
         if self.config.sweep is None:
             return ""
         parameter = self.config.sweep.parameter
-        return f"_{parameter}{getattr(self._grid, parameter)[point]:.10g}"
+        names = [f"_{parameter}{value:.10g}" for value in getattr(self._grid, parameter)]
+        return names[point] if len(set(names)) == len(names) else f"{names[point]}_{point}"
 
     def _caption(self, arrays: Mapping[str, NDArray[Any]], point: int) -> str:
         swept = set() if self.config.sweep is None else self.config.sweep.parameters

@@ -68,9 +68,9 @@ class _Groups:
             for value, row in enumerate(arrays["attractor"])
             for number in range(int(row.max()) + 1)
         ]
-        self.value = np.array([value for value, _ in members])
+        self.value = np.array([value for value, _ in members], dtype=np.int64)
         self.share = np.array([inside.mean() for _, inside in members])
-        self.regime = np.array([arrays["regime"][value, inside][0] for value, inside in members])
+        self.regime = np.array([arrays["regime"][value, inside][0] for value, inside in members], dtype=np.int64)
         self.exponent = np.array([arrays["exponents"][value, inside, 0].mean() for value, inside in members])
         self.low = np.array([arrays["minimum"][value, inside, 0].min() for value, inside in members])
         self.high = np.array([arrays["maximum"][value, inside, 0].max() for value, inside in members])

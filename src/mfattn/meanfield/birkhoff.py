@@ -1,7 +1,6 @@
 """Weighted Birkhoff averages: fast on quasi-periodic orbits, slow on chaotic ones, which tells them apart."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mfattn.meanfield.model import Array
 
@@ -105,9 +104,3 @@ def rotation_number(orbit: Array) -> float:
     increments = centre + (turns - centre + 0.5) % 1.0 - 0.5
     rotation = float(weighted_birkhoff_average(increments)) % 1.0
     return min(rotation, 1.0 - rotation)
-
-
-def stroboscopic(orbits: NDArray[np.float64], every: int) -> NDArray[np.float64]:
-    """Every EVERY-th step of recorded orbits (..., steps, M), the last one included."""
-    steps = orbits.shape[-2]
-    return orbits[..., (steps - 1) % every :: every, :]

@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from mfattn.meanfield.lyapunov import CONFIDENCE
 from mfattn.meanfield.motion import Motion
-from mfattn.meanfield.regimes import CONFIDENCE, Regime
+from mfattn.meanfield.regimes import Regime
 
 EXPONENT_TOLERANCE = 1e-3
 """Exponents of one attractor agree to this, beside their errors."""
@@ -19,31 +20,36 @@ MEASURABLE = -1.0
 """Exponents below this are not compared: at a hard softmax they are rounding."""
 
 
-def same_attractor(motion: Motion, i: int, j: int, *, mirrored: bool = False) -> bool:
-    """Whether points I and J of a measurement lie on one attractor, or on its image under A -> -A.
+class _Invariants:
+    """What the orbits of a measurement have in common if they lie on one attractor."""
 
-    They do if regime and period are the same, the leading exponents agree within `EXPONENT_TOLERANCE` and their
-    errors, and the extents of the attention vector agree.
-    """
-    if motion.regime[i] != motion.regime[j] or motion.period[i] != motion.period[j]:
-        return False
-    exponents, errors = motion.spectrum.exponents[[i, j]], np.nan_to_num(motion.spectrum.errors[[i, j]])
-    compared = (exponents > MEASURABLE).all(axis=0)
-    room = EXPONENT_TOLERANCE + CONFIDENCE * np.hypot(*errors)
-    if (np.abs(exponents[0] - exponents[1]) > room)[compared].any():
-        return False
-    low, high = motion.minimum[j], motion.maximum[j]
-    if mirrored:
-        low, high = -high, -low
-    size = float(np.max(motion.maximum[i] - motion.minimum[i]))
-    irregular = motion.regime[i] not in (Regime.REST, Regime.PERIODIC)
-    room_of_extents = EXTENT_TOLERANCE + (CHAOTIC_SHARE * size if irregular else 0.0)
-    distance = max(np.abs(motion.minimum[i] - low).max(), np.abs(motion.maximum[i] - high).max())
-    return bool(distance <= room_of_extents)
+    def __init__(self, motion: Motion) -> None:
+        self.kind = np.stack([motion.regime.astype(np.int64), motion.period], axis=1)
+        self.exponents, self.errors = motion.spectrum.exponents, np.nan_to_num(motion.spectrum.errors)
+        self.minimum, self.maximum = motion.minimum, motion.maximum
+        irregular = ~np.isin(motion.regime, [Regime.REST, Regime.PERIODIC])
+        size = (motion.maximum - motion.minimum).max(axis=1)
+        self.room = EXTENT_TOLERANCE + np.where(irregular, CHAOTIC_SHARE * size, 0.0)
+
+    def same(self, i: int, j: int, *, mirrored: bool = False) -> bool:
+        """Whether points I and J lie on one attractor, or J on the image of that of I under A -> -A."""
+        if (self.kind[i] != self.kind[j]).any():
+            return False
+        exponents = self.exponents[[i, j]]
+        compared = (exponents > MEASURABLE).all(axis=0)
+        room = EXPONENT_TOLERANCE + CONFIDENCE * np.hypot(self.errors[i], self.errors[j])
+        if (np.abs(exponents[0] - exponents[1]) > room)[compared].any():
+            return False
+        low, high = (-self.maximum[j], -self.minimum[j]) if mirrored else (self.minimum[j], self.maximum[j])
+        distance = max(np.abs(self.minimum[i] - low).max(), np.abs(self.maximum[i] - high).max())
+        return bool(distance <= self.room[i])
 
 
 def attractors(motion: Motion, *, symmetric: bool) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Number the attractors that the points of a measurement, started differently at one parameter point, lie on.
+
+    Two points lie on one attractor if regime and period are the same, the leading exponents agree within
+    `EXPONENT_TOLERANCE` and three standard errors, and the extents of the attention vector agree.
 
     Parameters
     ----------
@@ -59,14 +65,15 @@ def attractors(motion: Motion, *, symmetric: bool) -> tuple[NDArray[np.int64], N
     mirrored : (points,) array of bool
         Whether the point lies on the image of the one that its number was first given to.
     """
+    invariants = _Invariants(motion)
     representatives: list[int] = []
     number = np.zeros(len(motion.regime), dtype=np.int64)
     mirrored = np.zeros(len(motion.regime), dtype=bool)
     on_none = motion.regime == Regime.UNSETTLED
     for point in map(int, np.flatnonzero(~on_none)):
         for label, other in enumerate(representatives):
-            direct = same_attractor(motion, other, point)
-            if direct or (symmetric and same_attractor(motion, other, point, mirrored=True)):
+            direct = invariants.same(other, point)
+            if direct or (symmetric and invariants.same(other, point, mirrored=True)):
                 number[point], mirrored[point] = label, not direct
                 break
         else:

@@ -18,6 +18,7 @@ ITERATIONS = 20  # of Newton's method, before a cycle counts as not there
 LARGEST_STEP = 0.25  # of the continuation, as a share of the parameter interval
 SMALLEST_STEP = 1e-5  # where a branch is given up
 ALIGNMENT = 0.98  # cosine between the tangents of neighbouring points below which the step is shortened
+TINY = np.finfo(float).tiny  # the least modulus of a multiplier whose logarithm is taken
 REAL = 1e-7  # imaginary part up to which a critical multiplier is real
 
 BifurcationKind = Literal["fold", "pitchfork", "period doubling", "Neimark-Sacker"]
@@ -179,7 +180,7 @@ def _reach(family: Family, cycle: Cycle, beyond: float, reach: float) -> float:
         other = find_cycle(family, cycle.states[0], beyond, cycle.period)
     except NoCycle:
         return reach
-    rate, rate_beyond = (-np.log(np.abs(at.multipliers[0])) for at in (cycle, other))
+    rate, rate_beyond = (-np.log(max(abs(at.multipliers[0]), TINY)) for at in (cycle, other))
     if not 0 < rate_beyond < min(rate, SLOW):
         return reach
     return float(np.clip(1.5 * rate / (rate - rate_beyond), reach, max(reach, FARTHEST)))
@@ -339,7 +340,7 @@ class _Branch:
         index = before if after > before else before - 1
 
         def log_modulus(at: _Point) -> float:
-            return float(np.log(max(np.abs(at.multipliers[index]), np.finfo(float).tiny)))
+            return float(np.log(max(np.abs(at.multipliers[index]), TINY)))
 
         def tolerance(at: _Point) -> float:
             return 1e-3 if _kind(at.multipliers[index], turns)[0] == "pitchfork" else 1e-14

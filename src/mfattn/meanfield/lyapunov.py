@@ -26,6 +26,13 @@ RESOLVED_SPREAD = np.exp(30.0)
 """Ratio R_11 / R_ii up to which an exponent is resolved in float64."""
 
 
+ZERO = 1e-4
+"""An exponent no larger than this is zero."""
+
+CONFIDENCE = 3.0
+"""Standard errors within which an exponent may be zero."""
+
+
 class TangentFlow(Protocol):
     """Points of any map that carry k tangent vectors each: all that a spectrum needs."""
 
@@ -264,8 +271,14 @@ class Spectrum:
 
     @property
     def kaplan_yorke(self) -> Array:
-        """(points,) Kaplan-Yorke dimension; NaN where it needs more exponents than there are."""
-        return np.array([kaplan_yorke(exponents) for exponents in self.exponents])
+        """(points,) Kaplan-Yorke dimension; NaN where it needs more exponents than there are, or than are resolved.
+
+        An exponent that is zero within its error counts as zero: its sign would decide between 0 and more than 1.
+        """
+        exponents, resolved = self.exponents, self.resolved
+        zero = np.abs(exponents) <= zero_bound(self.errors)
+        values = np.where(resolved, np.where(zero, 0.0, exponents), np.nan)
+        return np.array([kaplan_yorke(known[: _length_known(known)]) for known in values])
 
     def traces(self) -> Array:
         """(points, blocks, k) estimates of the exponents after each block."""
@@ -330,6 +343,20 @@ def spectrum(
         spread = np.fmax(spread, flow.spread)
         flow.restart()
     return Spectrum(np.stack(growth, axis=1), block_steps, spread <= RESOLVED_SPREAD)
+
+
+def zero_bound(errors: ArrayLike) -> Array:
+    r"""Size up to which exponents of given standard errors are zero: :math:`\max(10^{-4}, 3 \sigma)`.
+
+    The first is the published convention (arXiv 2406.07247).
+    """
+    return np.fmax(ZERO, CONFIDENCE * np.asarray(errors, dtype=np.float64))
+
+
+def _length_known(values: Array) -> int:
+    """Number of leading entries before the first NaN."""
+    unknown = np.flatnonzero(np.isnan(values))
+    return int(unknown[0]) if unknown.size else len(values)
 
 
 def block_lengths(steps: int, blocks: int) -> NDArray[np.int64]:

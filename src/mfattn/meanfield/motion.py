@@ -1,20 +1,23 @@
 """Everything that is measured of the motion of a batch of points: exponents, period, rotation, extents, regime."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mfattn.meanfield.birkhoff import converged_digits, rotation_number, stroboscopic
-from mfattn.meanfield.lyapunov import ALIGNMENT, EVERY, Spectrum, Tangents, spectrum
+from mfattn.meanfield.birkhoff import converged_digits, rotation_number
+from mfattn.meanfield.lyapunov import ALIGNMENT, CONFIDENCE, EVERY, Spectrum, Tangents, spectrum
 from mfattn.meanfield.model import Array
 from mfattn.meanfield.orbits import Orbits
-from mfattn.meanfield.period import period
+from mfattn.meanfield.period import LONGEST_PERIOD, period
 from mfattn.meanfield.regimes import Regime, classify
 from mfattn.meanfield.settling import Move, is_stationary, move_at_once
 
-TAIL = 8192
-"""Most steps from which period, rotation number and extents are read."""
+STATES = 2048
+"""States, one a positional period, from which averages and rotation numbers are read."""
+
+WINDOW = 4096
+"""Last steps in which a period is looked for, or twice the context length where that is more."""
 
 PIECE = 1024
 
@@ -32,6 +35,16 @@ class Motion:
     settled: NDArray[np.bool_]  # (points,)
     regime: NDArray[np.int8]  # (points,) values of `Regime`
 
+    def part(self, points: slice) -> "Motion":
+        """The motion of some of the points."""
+        spectrum = replace(
+            self.spectrum,
+            finite_time=self.spectrum.finite_time[points],
+            within_digits=self.spectrum.within_digits[points],
+        )
+        arrays = {name: array[points] for name, array in vars(self).items() if name != "spectrum"}
+        return Motion(spectrum, **arrays)
+
 
 def measure_motion(
     orbits: Orbits,
@@ -43,7 +56,7 @@ def measure_motion(
     settled: NDArray[np.bool_] | None = None,
     move: Move = move_at_once,
 ) -> Motion:
-    """Measure the motion over STEPS steps, and over as many more (`TAIL` at most) what needs every step.
+    """Measure the motion over STEPS steps, and over `tail_steps` more what needs every step.
 
     Parameters
     ----------
@@ -66,10 +79,17 @@ def measure_motion(
     measured = spectrum(tangents, steps, alignment=alignment, advance=lambda n: move(tangents, n))
     stationary = is_stationary(measured.finite_time[..., 0])
     settled = stationary if settled is None else settled & stationary
-    tail = _record_tail(orbits, min(steps, TAIL), move)
-    autonomous = np.where(orbits.epsilon > 0, orbits.weights.context_length, 1)
-    periods = np.array([period(orbit, window=TAIL // 2) for orbit in tail], dtype=np.int64)
-    strobed = [stroboscopic(orbit, every) for orbit, every in zip(tail, autonomous, strict=True)]
+    length = orbits.weights.context_length
+    autonomous = np.where(orbits.epsilon > 0, length, 1)
+    tail = _Tail(orbits, tail_steps(steps, length), autonomous)
+    move(tail, tail.steps)
+    attracts = measured.exponents[:, 0] < -CONFIDENCE * np.nan_to_num(measured.errors[:, 0])
+    options = {"window": max(WINDOW, 2 * length), "longest": max(LONGEST_PERIOD, length)}
+    periods = np.array(
+        [period(orbit, attracts=bool(toward), **options) for orbit, toward in zip(tail.last, attracts, strict=True)],
+        dtype=np.int64,
+    )
+    strobed = tail.strobed
     digits = np.array([converged_digits(orbit) for orbit in strobed])
     regimes = [
         classify(*pair, period=p, resting_period=int(rest), digits=d, settled=bool(s))
@@ -79,28 +99,51 @@ def measure_motion(
     ]
     turning = np.isin(regimes, [Regime.PERIODIC, Regime.QUASI_PERIODIC])
     rotation = [rotation_number(orbit) if turns else np.nan for orbit, turns in zip(strobed, turning, strict=True)]
-    minimum, maximum = (np.array([reach(orbit, axis=0) for orbit in tail]) for reach in (np.min, np.max))
     kinds = np.array(regimes, dtype=np.int8)
-    return Motion(measured, periods, np.array(rotation), digits, minimum, maximum, settled, kinds)
+    return Motion(measured, periods, np.array(rotation), digits, tail.minimum, tail.maximum, settled, kinds)
 
 
-def _record_tail(orbits: Orbits, steps: int, move: Move) -> list[Array]:
-    """Attention vectors (steps, M) of every point over the next steps."""
-    recorder = _Recorder(orbits)
-    move(recorder, steps)
-    return [np.concatenate(pieces) for pieces in zip(*recorder.pieces, strict=True)]
+def tail_steps(steps: int, length: int) -> int:
+    """Steps that are recorded after STEPS measured ones, where the context has a LENGTH."""
+    return min(steps, max(STATES * length, WINDOW))
 
 
-class _Recorder:
-    """Orbits whose attention vectors are kept as they are advanced."""
+class _Tail:
+    """The last steps of a measurement, of which only what is needed is kept as they are made."""
 
-    def __init__(self, orbits: Orbits) -> None:
-        self._orbits = orbits
-        self.pieces: list[list[Array]] = []
+    def __init__(self, orbits: Orbits, steps: int, every: NDArray[np.int64]) -> None:
+        self.steps = steps
+        self._orbits, self._every, self._done = orbits, every, 0
+        self._kept = max(WINDOW, 2 * orbits.weights.context_length)
+        self._states: list[list[Array]] = [[] for _ in every]
+        self._last: list[list[Array]] = [[] for _ in every]
+        self.minimum = np.full((len(orbits), orbits.weights.features), np.inf)
+        self.maximum = -self.minimum
 
     def __len__(self) -> int:
         return len(self._orbits)
 
     def advance(self, steps: int) -> None:
         for start in range(0, steps, PIECE):
-            self.pieces.append(self._orbits.record_attention(min(PIECE, steps - start)))
+            self._record(min(PIECE, steps - start))
+
+    def _record(self, steps: int) -> None:
+        for point, orbit in enumerate(self._orbits.record_attention(steps)):
+            # Counted back from the end, so that the last step is a state.
+            first = (self.steps - 1 - self._done) % self._every[point]
+            self._states[point].append(orbit[first :: self._every[point]])
+            if self.steps - self._done - steps < self._kept:
+                self._last[point].append(orbit)
+            self.minimum[point] = np.minimum(self.minimum[point], orbit.min(axis=0))
+            self.maximum[point] = np.maximum(self.maximum[point], orbit.max(axis=0))
+        self._done += steps
+
+    @property
+    def strobed(self) -> list[Array]:
+        """States of every point, one a positional period and the last step among them."""
+        return [np.concatenate(states)[-STATES:] for states in self._states]
+
+    @property
+    def last(self) -> list[Array]:
+        """The last steps of every point."""
+        return [np.concatenate(pieces) for pieces in self._last]

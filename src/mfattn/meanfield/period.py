@@ -28,13 +28,14 @@ def period(
     longest: int = LONGEST_PERIOD,
     window: int = WINDOW,
     tolerance: float = TOLERANCE,
+    attracts: bool = True,
 ) -> int:
     r"""Smallest period of an orbit, or of the cycle that it spirals into, or 0 where it has none.
 
     The smallest :math:`p` with :math:`\max_t |x_t - x_{t-p}|` below `tolerance`, the times t and t - p both among the
-    last `window` steps; or, up to `LONGEST_SPIRAL`, with that maximum below `NEAR` and shrinking, from the first to the
-    second half of the times t, by `SHRINKING` at the least. Without the second clause a slow spiral would seem to have
-    the period of its own rotation wherever that happens to be nearly rational.
+    last `window` steps; or, up to `LONGEST_SPIRAL`, with that maximum below `NEAR` and shrinking: from the first to the
+    second half of the times t by `SHRINKING` at the least, and from quarter to quarter. Without the second clause a
+    slow spiral would seem to have the period of its own rotation wherever that happens to be nearly rational.
 
     Parameters
     ----------
@@ -45,6 +46,9 @@ def period(
         Number of last steps that are compared.
     tolerance : float
         Bound on the difference of every component.
+    attracts : bool
+        Whether the orbit may be on its way to a cycle; if it is known not to be, the second clause is left out. Beside
+        a fold an orbit passes slowly where the cycle was, and that looks like an approach for a while.
 
     Returns
     -------
@@ -65,7 +69,7 @@ def period(
     longest = min(longest, len(last) // 2)
     if longest == 0:
         return 0
-    spiral = _approached_period(last, min(longest, LONGEST_SPIRAL))
+    spiral = _approached_period(last, min(longest, LONGEST_SPIRAL)) if attracts else 0
     # Nearly every wrong candidate fails on the last step alone.
     earlier = last[len(last) - 1 - longest : len(last) - 1][::-1]
     for candidate in 1 + np.flatnonzero((np.abs(earlier - last[-1]) < tolerance).all(axis=1)):
@@ -81,13 +85,13 @@ def _approached_period(orbit: NDArray[np.float64], longest: int) -> int:
     steps = len(orbit)
     # Uneven, so that they do not beat with the orbit.
     shares = (np.arange(2 * SAMPLES) + (GOLDEN * np.arange(2 * SAMPLES)) % 1.0) / (2 * SAMPLES)
-    halves = longest + (shares * (steps - longest)).astype(np.int64)
+    times = longest + (shares * (steps - longest)).astype(np.int64)
     lags = np.arange(1, longest + 1)[:, np.newaxis]
-    sampled = np.abs(orbit[halves] - orbit[halves - lags]).max(axis=2)
+    sampled = np.abs(orbit[times] - orbit[times - lags]).max(axis=2)
     before, after = sampled[:, :SAMPLES].max(axis=1), sampled[:, SAMPLES:].max(axis=1)
     for lag in 1 + np.flatnonzero(after < SHRINKING * before):
-        differences = np.abs(orbit[lag:] - orbit[:-lag])
-        first, second = differences[: (steps - lag) // 2].max(), differences[(steps - lag) // 2 :].max()
-        if second < SHRINKING * first and first > TOLERANCE:
-            return int(lag) if first < NEAR else 0
+        quarters = [part.max(initial=0.0) for part in np.array_split(np.abs(orbit[lag:] - orbit[:-lag]), 4)]
+        halves = max(quarters[:2]), max(quarters[2:])
+        if halves[1] < SHRINKING * halves[0] and halves[0] > TOLERANCE:
+            return int(lag) if halves[0] < NEAR and quarters == sorted(quarters, reverse=True) else 0
     return 0

@@ -4,16 +4,14 @@ from enum import IntEnum
 
 import numpy as np
 
+from mfattn.meanfield.lyapunov import ZERO, zero_bound
 from mfattn.meanfield.model import Array
-
-ZERO = 1e-4
-"""An exponent no larger than this is zero (the published convention)."""
-
-CONFIDENCE = 3.0
-"""Standard errors within which an exponent may be zero."""
 
 COARSE = 3e-3
 """An exponent whose error leaves more room than this says nothing about its being zero."""
+
+SLOW_DIGITS = 3.0
+"""Digits that chaos of a few thousand steps does not reach."""
 
 CONVERGED_DIGITS = 5.0
 """Digits of a weighted Birkhoff average from which on an orbit is regular."""
@@ -58,7 +56,8 @@ def classify(
     :math:`\max(10^{-4}, 3 \sigma)` of zero; where that bound is wider than `COARSE`, it is neither. Then
 
     * an orbit that was not settled is unsettled, whatever its exponents;
-    * a positive first exponent is chaos, a positive second one hyperchaos;
+    * a positive first exponent is chaos, a positive second one hyperchaos, but for a small one (below `COARSE`) with
+      averages that converge to `SLOW_DIGITS`, as in the bottleneck beside a locked window: that is undecided;
     * a negative first exponent, or a period that was found, is rest where the period divides `resting_period`, and
       a cycle elsewhere (of a period longer than was looked for, where none was found);
     * a zero first exponent is quasi-periodic if weighted Birkhoff averages have converged, with two frequencies where
@@ -91,6 +90,8 @@ def classify(
         return Regime.UNSETTLED
     signs = [_sign(exponent, error) for exponent, error in zip(exponents[:2], errors[:2], strict=True)]
     first, second = (*signs, None)[:2]
+    if first == 1 and exponents[0] < COARSE and digits > SLOW_DIGITS:
+        return Regime.UNDECIDED
     if first == 1:
         return Regime.HYPERCHAOTIC if second == 1 else Regime.CHAOTIC
     if first == -1 or period:
@@ -105,7 +106,7 @@ def _sign(exponent: float, error: float) -> int | None:
     if np.isnan(error):
         # An upper bound, and -inf, can only be shown to be negative.
         return -1 if exponent < -ZERO else None
-    bound = max(ZERO, CONFIDENCE * error)
+    bound = float(zero_bound(error))
     if abs(exponent) > bound:
         return 1 if exponent > 0 else -1
     return 0 if bound <= COARSE else None

@@ -7,10 +7,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfattn.meanfield.lyapunov import Tangents, spectrum
+from mfattn.meanfield.lyapunov import ZERO, Tangents, spectrum
 from mfattn.meanfield.model import Array
 from mfattn.meanfield.orbits import Orbits
-from mfattn.meanfield.regimes import ZERO
 
 SIGNIFICANT_SHIFT = 6.0
 """Standard errors by which the mean exponents before and after a change differ."""
@@ -112,7 +111,9 @@ def settle(orbits: Orbits, *, first: int, limit: int, move: Move = move_at_once)
     settled = np.zeros(len(orbits), dtype=bool)
     running, elapsed = np.arange(len(orbits)), 0
     while running.size and elapsed < limit:
-        target = min(max(first, 2 * elapsed), limit)
+        target = max(first, 2 * elapsed)
+        # The last look is never shorter than half of all steps.
+        target = limit if 2 * target > limit else target
         batch = orbits.restarted(running, [contexts[point] for point in running])
         leading = _leading_exponent(batch, target - elapsed, min(target // 2, target - elapsed), move)
         elapsed = target
