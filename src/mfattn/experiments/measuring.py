@@ -109,7 +109,8 @@ def motion_arrays(motion: Motion) -> Arrays:
         "exponent_errors": spectrum.errors,
         "exponents_resolved": spectrum.resolved,
         "exponents_short": spectrum.short,
-        "kaplan_yorke": spectrum.kaplan_yorke,
+        # Just before a bifurcation an exponent of a cycle is zero within its error.
+        "kaplan_yorke": np.where(np.isin(motion.regime, [Regime.REST, Regime.PERIODIC]), 0.0, spectrum.kaplan_yorke),
         "regime": motion.regime,
         "period": motion.period,
         "rotation": motion.rotation,

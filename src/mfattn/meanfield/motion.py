@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfattn.meanfield.birkhoff import converged_digits, rotation_number
-from mfattn.meanfield.lyapunov import ALIGNMENT, CONFIDENCE, EVERY, Spectrum, Tangents, spectrum
+from mfattn.meanfield.lyapunov import ALIGNMENT, CONFIDENCE, EVERY, Spectrum, Tangents, spectrum, zero_bound
 from mfattn.meanfield.model import Array
 from mfattn.meanfield.orbits import Orbits
 from mfattn.meanfield.period import LONGEST_PERIOD, period
@@ -83,7 +83,7 @@ def measure_motion(
     autonomous = np.where(orbits.epsilon > 0, length, 1)
     tail = _Tail(orbits, tail_steps(steps, length), autonomous)
     move(tail, tail.steps)
-    attracts = measured.exponents[:, 0] < -CONFIDENCE * np.nan_to_num(measured.errors[:, 0])
+    attracts = _attracting(measured)
     options = {"window": max(WINDOW, 2 * length), "longest": max(LONGEST_PERIOD, length)}
     periods = np.array(
         [period(orbit, attracts=bool(toward), **options) for orbit, toward in zip(tail.last, attracts, strict=True)],
@@ -101,6 +101,16 @@ def measure_motion(
     rotation = [rotation_number(orbit) if turns else np.nan for orbit, turns in zip(strobed, turning, strict=True)]
     kinds = np.array(regimes, dtype=np.int8)
     return Motion(measured, periods, np.array(rotation), digits, tail.minimum, tail.maximum, settled, kinds)
+
+
+def _attracting(measured: Spectrum) -> NDArray[np.bool_]:
+    """Points that may be on their way to a cycle: the first exponent is negative, or the first two are zero.
+
+    Of a torus, and beside a fold, only the first is zero.
+    """
+    exponents, errors = measured.exponents, np.nan_to_num(measured.errors)
+    negative = exponents[:, 0] < -CONFIDENCE * errors[:, 0]
+    return negative | (np.abs(exponents[:, :2]) <= zero_bound(errors[:, :2])).all(axis=1)
 
 
 def tail_steps(steps: int, length: int) -> int:
