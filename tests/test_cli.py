@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -113,6 +114,21 @@ def test_the_trajectory_script_makes_the_published_ones_by_itself(root, tmp_path
             assert result[name].shape == (7, 100, 3)
         assert result["beta"].tolist() == [1.255, 1.26405, 1.26451, 1.266, 1.27, 1.28, 1.4]
     assert (tmp_path / "figures" / "trajectory_beta1.26405.png").exists()
+
+
+def test_reference_figures_are_made_with_a_table_of_their_commands(root, tmp_path):
+    script = runpy.run_path(str(root / "scripts" / "reference_figures.py"))
+    script["main"].__globals__.update(CONFIG_NAMES=("smoke",), REFERENCE=tmp_path)
+    assert script["main"]() == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"README.md", "smoke.png", "smoke_exponents.png"}
+    table = (tmp_path / "README.md").read_text()
+    assert "`python scripts/bifurcation.py cfgs/smoke.yaml`" in table and "[smoke](smoke.png)" in table
+
+
+def test_every_reference_figure_is_in_their_table(root):
+    reference = root / "figures" / "reference"
+    table = (reference / "README.md").read_text()
+    assert all(f"({picture.name})" in table for picture in reference.glob("*.png"))
 
 
 def test_the_config_reference_is_made_from_the_schema(root, capsys):

@@ -130,6 +130,7 @@ def test_the_published_system_is_locked_then_a_torus_then_a_cycle_then_chaotic(p
     found = [Regime(code) for code in motion.regime]
     assert found == [Regime.REST, Regime.PERIODIC, Regime.QUASI_PERIODIC, Regime.PERIODIC, Regime.CHAOTIC]
     assert motion.period.tolist() == [4, 16, 0, 28, 0]
+    assert motion.positional_period.tolist() == [1, 4, 0, 7, 0]
     assert_allclose(motion.rotation[[1, 3]], [0.25, 2 / 7], atol=1e-6)
     # An angle over 2π of 0.24194 where the torus is born, and more as it grows.
     assert 0.25 < motion.rotation[2] < 0.26

@@ -90,6 +90,7 @@ def motion_layout(shape: tuple[int, ...], lyapunov: LyapunovConfig) -> dict[str,
         "kaplan_yorke": ArrayLayout(shape, real),
         "regime": ArrayLayout(shape, np.dtype(np.int8)),
         "period": ArrayLayout(shape, np.dtype(np.int64)),
+        "positional_period": ArrayLayout(shape, np.dtype(np.int64)),
         "rotation": ArrayLayout(shape, real),
         "settled": ArrayLayout(shape, flag),
     }
@@ -113,6 +114,7 @@ def motion_arrays(motion: Motion) -> Arrays:
         "kaplan_yorke": np.where(np.isin(motion.regime, [Regime.REST, Regime.PERIODIC]), 0.0, spectrum.kaplan_yorke),
         "regime": motion.regime,
         "period": motion.period,
+        "positional_period": motion.positional_period,
         "rotation": motion.rotation,
         "settled": motion.settled,
     }

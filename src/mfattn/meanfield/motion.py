@@ -28,6 +28,7 @@ class Motion:
 
     spectrum: Spectrum
     period: NDArray[np.int64]  # (points,) in steps, 0 where none was found
+    positional_period: NDArray[np.int64]  # (points,) the same in positional periods of L steps, 0 where not a multiple
     rotation: Array  # (points,) turns a positional period (a step where epsilon = 0)
     digits: Array  # (points,) of the weighted Birkhoff averages of the attention vector
     minimum: Array  # (points, M) of the attention vector
@@ -100,7 +101,8 @@ def measure_motion(
     turning = np.isin(regimes, [Regime.PERIODIC, Regime.QUASI_PERIODIC])
     rotation = [rotation_number(orbit) if turns else np.nan for orbit, turns in zip(strobed, turning, strict=True)]
     kinds = np.array(regimes, dtype=np.int8)
-    return Motion(measured, periods, np.array(rotation), digits, tail.minimum, tail.maximum, settled, kinds)
+    positional = np.where(periods % length == 0, periods // length, 0)
+    return Motion(measured, periods, positional, np.array(rotation), digits, tail.minimum, tail.maximum, settled, kinds)
 
 
 def _attracting(measured: Spectrum) -> NDArray[np.bool_]:
