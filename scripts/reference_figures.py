@@ -5,7 +5,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from matplotlib.image import thumbnail
+from PIL import Image
 
 from mfattn.experiments import CONFIGS, make_experiment
 from mfattn.pipeline.config import load
@@ -45,7 +45,9 @@ def make(name: str, out: Path) -> str:
     seconds = time.perf_counter() - start
     pictures = sorted((out / "figures").glob("*.png"))
     for picture in pictures:
-        thumbnail(str(picture), str(REFERENCE / picture.name), scale=SCALE)
+        with Image.open(picture) as image:
+            size = (round(SCALE * image.width), round(SCALE * image.height))
+            image.convert("RGB").resize(size, Image.Resampling.LANCZOS).save(REFERENCE / picture.name, optimize=True)
     figures = ", ".join(f"[{picture.stem}]({picture.name})" for picture in pictures)
     script = f"scripts/{experiment.config.experiment}.py"
     return f"| `cfgs/{name}.yaml` | {figures} | `python {script} cfgs/{name}.yaml` | {seconds:.0f} s |\n"
