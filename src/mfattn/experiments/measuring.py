@@ -125,7 +125,7 @@ def motion_warnings(arrays: Mapping[str, NDArray[Any]]) -> Iterator[str]:
     points = arrays["regime"].size
     unsettled = np.count_nonzero(arrays["regime"] == Regime.UNSETTLED)
     if unsettled:
-        yield f"{unsettled:,} of {points:,} orbits had not settled: lengthen the transient, or set it to auto"
+        yield f"{unsettled:,} of {points:,} orbits had not settled: lengthen steps.transient or, with auto, steps.limit"
     short = np.count_nonzero(arrays["exponents_short"][..., 0])
     if short:
         yield f"{short:,} of {points:,} leading exponents come from runs too short for their errors: record more steps"

@@ -30,7 +30,7 @@ def draw_escape(parameter: str, arrays: Mapping[str, NDArray[Any]], fit_from: in
     """
     values = arrays[parameter]
     with house_style():
-        figure = Figure(figsize=(10.4, 4.2), layout="constrained")
+        figure = Figure(figsize=(11.6, 4.2), layout="constrained")
         curves, means = figure.subplots(1, 2)
         chosen = np.unique(np.linspace(0, len(values) - 1, min(MOST_CURVES, len(values))).astype(int))
         for point, colour in zip(chosen, colormaps["viridis"](np.linspace(0, 0.9, len(chosen))), strict=True):
@@ -39,7 +39,7 @@ def draw_escape(parameter: str, arrays: Mapping[str, NDArray[Any]], fit_from: in
             _draw_survival(curves, arrays["escape_time"][point], rate, (fit_from, limit), colour, label)
         curves.set(xlabel="step $t$", ylabel="share still on the saddle", ylim=(0, 1.03), xlim=(0, limit))
         curves.set_title(caption, loc="left")
-        curves.legend(title="dashed: exponential law", loc="right")
+        curves.legend(title="dashed: exponential law", loc="center left", bbox_to_anchor=(1.0, 0.5))
         _draw_means(means, values, arrays["escape_rate"], arrays["escape_rate_error"])
         means.set_xlabel(AXIS_LABELS[parameter])
         return figure
@@ -62,15 +62,16 @@ def _draw_survival(
 def _draw_means(
     axes: Axes, values: NDArray[np.float64], rates: NDArray[np.float64], errors: NDArray[np.float64]
 ) -> None:
-    """Mean escape times 1/rate; a lower bound, as an arrow, where nothing escaped."""
+    """Mean escape times 1/rate, or where nothing escaped, the mean for which that has a chance of 5 percent."""
     escaped, none = rates > 0, rates == 0
-    heights = np.concatenate([1 / rates[escaped], 1 / errors[none], [1.0] * (not (escaped | none).any())])
+    bounds = 1 / (np.log(20) * errors[none])
+    heights = np.concatenate([1 / rates[escaped], bounds, [1.0] * (not (escaped | none).any())])
     # Before anything is drawn: a single point would leave the axis without extent.
     axes.set(yscale="log", ylim=(heights.min() / 2, heights.max() * 2))
     axes.errorbar(
         values[escaped], 1 / rates[escaped], errors[escaped] / rates[escaped] ** 2, fmt="k.", linewidth=0.8, capsize=2
     )
-    axes.plot(values[none], 1 / errors[none], "k^", markersize=5, label="nothing escaped: at least")
+    axes.plot(values[none], bounds, "k^", markersize=5, label="nothing escaped: at least (95 %)")
     axes.set_ylabel("mean escape time [steps]")
     if none.any():
         axes.legend()
