@@ -47,7 +47,10 @@ def make(name: str, out: Path) -> str:
     for picture in pictures:
         with Image.open(picture) as image:
             size = (round(SCALE * image.width), round(SCALE * image.height))
-            image.convert("RGB").resize(size, Image.Resampling.LANCZOS).save(REFERENCE / picture.name, optimize=True)
+            small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+            # The octree keeps the few saturated colours that a legend names.
+            palette = small.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+            palette.save(REFERENCE / picture.name, optimize=True)
     figures = ", ".join(f"[{picture.stem}]({picture.name})" for picture in pictures)
     script = f"scripts/{experiment.config.experiment}.py"
     return f"| `cfgs/{name}.yaml` | {figures} | `python {script} cfgs/{name}.yaml` | {seconds:.0f} s |\n"
