@@ -15,10 +15,15 @@ from mfattn.experiments.meanfield_config import (
     make_orbits,
 )
 from mfattn.meanfield import Orbits
-from mfattn.pipeline.experiment import Arrays
+from mfattn.meanfield.regimes import Regime
+from mfattn.pipeline.experiment import Arrays, Chain, Table
 
 Configured = TypeVar("Configured", bound=MeanFieldConfig)
 Started = TypeVar("Started", bound=StartedConfig)
+
+
+MOST_COLUMNS = 100
+"""Columns that an array may fill in a table of the points."""
 
 
 class MeanFieldExperiment(Generic[Configured]):
@@ -36,6 +41,11 @@ class MeanFieldExperiment(Generic[Configured]):
     def points(self) -> int:
         """Number of grid points."""
         return len(self._grid.beta)
+
+    @property
+    def chain(self) -> Chain | None:
+        """None: every point starts anew."""
+        return None
 
     def identity(self) -> dict[str, Any]:
         """Experiment, model, and the sections that change numbers."""
@@ -56,6 +66,30 @@ class MeanFieldExperiment(Generic[Configured]):
     def warnings(self, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
         """None."""
         return []
+
+    def findings(self, arrays: Mapping[str, NDArray[Any]]) -> list[tuple[str, str]]:
+        """How many points, or orbits, are of each regime, where regimes were measured."""
+        if "regime" not in arrays:
+            return []
+        counts = [(regime.label, np.count_nonzero(arrays["regime"] == regime)) for regime in Regime]
+        return [(label, f"{count:,}") for label, count in counts if count]
+
+    def tables(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Table]:
+        """The numbers of every point."""
+        return {"values": values_table(arrays, self.points)}
+
+
+def values_table(arrays: Mapping[str, NDArray[Any]], points: int) -> Table:
+    """A row for every point: each array that has a number, or a few, for each of them."""
+    names: list[str] = []
+    columns: list[NDArray[Any]] = []
+    for name, array in arrays.items():
+        if array.ndim not in (1, 2) or len(array) != points or array[:1].size > MOST_COLUMNS:
+            continue
+        numbers = [""] if array.ndim == 1 else [f"_{number}" for number in range(1, array.shape[1] + 1)]
+        names += [name + number for number in numbers]
+        columns += [array] if array.ndim == 1 else list(array.T)
+    return Table(names, zip(*(column.tolist() for column in columns), strict=True))
 
 
 class StartedExperiment(MeanFieldExperiment[Started]):

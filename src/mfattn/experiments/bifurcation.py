@@ -325,18 +325,18 @@ class Bifurcation(StartedExperiment[BifurcationConfig]):
             return {}
         return locate_bifurcations(self.config, self.config.sweep, self._weights, arrays)
 
-    def draw(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, bytes]:
+    def draw(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> dict[str, bytes]:
         """The figures as PNG and PDF."""
         from mfattn.figures.exponents import draw_statistics
         from mfattn.figures.style import render
 
-        files = render(self.figure(arrays))
+        files = render(self.figure(arrays, note))
         measured = self._measured(arrays)
         if measured is not None:
-            files |= render(draw_statistics(measured, self._caption()), "_exponents")
+            files |= render(draw_statistics(measured, self._caption() + note), "_exponents")
         return files
 
-    def figure(self, arrays: Mapping[str, NDArray[Any]]) -> "Figure":
+    def figure(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> "Figure":
         """The diagram of the features and observables that the config's figure names."""
         from mfattn.figures.bifurcation import Diagram, draw_diagrams
 
@@ -348,7 +348,7 @@ class Bifurcation(StartedExperiment[BifurcationConfig]):
             for feature in features
         ]
         parameter = config.sweep.parameter
-        return draw_diagrams(arrays[parameter], parameter, diagrams, self._caption(), self._measured(arrays))
+        return draw_diagrams(arrays[parameter], parameter, diagrams, self._caption() + note, self._measured(arrays))
 
     def _measured(self, arrays: Mapping[str, NDArray[Any]]) -> "Exponents | None":
         from mfattn.figures.exponents import Exponents

@@ -121,16 +121,16 @@ class Census(MeanFieldExperiment[CensusConfig]):
         """Orbits that had not settled, and runs too short for their errors."""
         return list(motion_warnings(arrays))
 
-    def draw(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, bytes]:
+    def draw(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> dict[str, bytes]:
         """The figure as PNG and PDF."""
         from mfattn.figures.style import render
 
-        return render(self.figure(arrays))
+        return render(self.figure(arrays, note))
 
-    def figure(self, arrays: Mapping[str, NDArray[Any]]) -> "Figure":
+    def figure(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> "Figure":
         """Leading exponent, extents and share of every attractor over the parameter."""
         from mfattn.figures.census import draw_census
 
         parameter = self.config.sweep.parameter
-        caption = f"{caption_of(self.config)}, {self.config.starts.number:,} random starts a value"
+        caption = f"{caption_of(self.config)}, {self.config.starts.number:,} random starts a value{note}"
         return draw_census(parameter, arrays, REGIME_LABELS, caption)

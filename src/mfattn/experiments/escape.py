@@ -113,16 +113,16 @@ class Escape(MeanFieldExperiment[EscapeConfig]):
         advance(self.steps_per_point - done)
         return times
 
-    def draw(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, bytes]:
+    def draw(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> dict[str, bytes]:
         """The figure as PNG and PDF."""
         from mfattn.figures.style import render
 
-        return render(self.figure(arrays))
+        return render(self.figure(arrays, note))
 
-    def figure(self, arrays: Mapping[str, NDArray[Any]]) -> "Figure":
+    def figure(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> "Figure":
         """Survival curves with their exponential laws, and the mean escape time over the parameter."""
         from mfattn.figures.escape import draw_escape
 
         saddle = self.config.saddle
-        caption = f"{caption_of(self.config)}, {self.config.starts.number:,} random starts a value"
+        caption = f"{caption_of(self.config)}, {self.config.starts.number:,} random starts a value{note}"
         return draw_escape(self.config.sweep.parameter, arrays, saddle.fit_from, saddle.limit, caption)

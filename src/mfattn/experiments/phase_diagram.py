@@ -108,18 +108,18 @@ class PhaseDiagram(StartedExperiment[PhaseDiagramConfig]):
         """Orbits that had not settled, and runs too short for their errors."""
         return list(motion_warnings(arrays))
 
-    def draw(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, bytes]:
+    def draw(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> dict[str, bytes]:
         """The figure as PNG and PDF."""
         from mfattn.figures.style import render
 
-        return render(self.figure(arrays))
+        return render(self.figure(arrays, note))
 
-    def figure(self, arrays: Mapping[str, NDArray[Any]]) -> "Figure":
+    def figure(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> "Figure":
         """The planes of the exponents, the regimes, the periods and the rotation numbers."""
         from mfattn.figures.phase_diagram import draw_phase_diagram
 
         x, y = self.config.plane.x, self.config.plane.y
         planes = {name: array.reshape(y.count, x.count, *array.shape[1:]) for name, array in arrays.items()}
         return draw_phase_diagram(
-            (x.parameter, x.grid), (y.parameter, y.grid), planes, REGIME_LABELS, caption_of(self.config)
+            (x.parameter, x.grid), (y.parameter, y.grid), planes, REGIME_LABELS, caption_of(self.config) + note
         )

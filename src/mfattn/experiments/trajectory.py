@@ -125,17 +125,19 @@ class Trajectory(StartedExperiment[TrajectoryConfig]):
         """What the exponents do not support."""
         return list(motion_warnings(arrays)) if self.config.lyapunov else []
 
-    def draw(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, bytes]:
+    def draw(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> dict[str, bytes]:
         """A page for each point as PNG and PDF; none for long sweeps."""
         from mfattn.figures.style import render
         from mfattn.figures.trajectory import DRAWN_FEATURES, Signals, draw_trajectory
 
         files: dict[str, bytes] = {}
         for point in range(self.points if self.points <= MOST_PAGES else 0):
+            if np.isnan(arrays["attention"][point]).all():
+                continue
             recorded = {name: arrays[name][point] for name in OBSERVABLES}
             overlap = recorded["overlap_o_semantic"][:, :DRAWN_FEATURES]
             signals = Signals(*power_spectrum(overlap), autocorrelation(overlap))
-            page = draw_trajectory(recorded, signals, self._caption(arrays, point), self._growth(arrays, point))
+            page = draw_trajectory(recorded, signals, self._caption(arrays, point) + note, self._growth(arrays, point))
             files |= render(page, self._page_name(point))
         return files
 

@@ -32,7 +32,8 @@ def draw_escape(parameter: str, arrays: Mapping[str, NDArray[Any]], fit_from: in
     with house_style():
         figure = Figure(figsize=(11.6, 4.2), layout="constrained")
         curves, means = figure.subplots(1, 2)
-        chosen = np.unique(np.linspace(0, len(values) - 1, min(MOST_CURVES, len(values))).astype(int))
+        computed = np.flatnonzero(np.isfinite(arrays["escape_rate"]))
+        chosen = computed[np.unique(np.linspace(0, len(computed) - 1, min(MOST_CURVES, len(computed))).astype(int))]
         for point, colour in zip(chosen, colormaps["viridis"](np.linspace(0, 0.9, len(chosen))), strict=True):
             label = f"${PARAMETER_SYMBOLS[parameter]} = {values[point]:.6g}$"
             rate = float(arrays["escape_rate"][point])

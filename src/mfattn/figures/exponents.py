@@ -125,9 +125,8 @@ def _draw_histograms(axes: Axes, measured: Exponents) -> None:
 
 
 def _draw_plane(axes: Axes, measured: Exponents) -> None:
-    for handle, code in zip(
-        regime_handles(measured.regimes, measured.labels), np.unique(measured.regimes), strict=True
-    ):
+    for handle in regime_handles(measured.regimes, measured.labels):
+        code = measured.labels.index(handle.get_label())
         first, second = measured.exponents[measured.regimes == code, :2].T
         axes.plot(first, second, ".", markersize=2.5, color=handle.get_facecolor(), label=handle.get_label())
     axes.axhline(0, color="black", linewidth=0.5)

@@ -85,13 +85,13 @@ def cells(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def regime_handles(codes: NDArray[np.integer], labels: Sequence[str]) -> list[Patch]:
-    """Handles for a legend of the regimes that occur; LABELS names each code."""
-    return [Patch(color=REGIME_COLOURS[labels[code]], label=labels[code]) for code in np.unique(codes)]
+    """Handles for a legend of the regimes that occur; LABELS names each code, and a missing point has none."""
+    return [Patch(color=REGIME_COLOURS[labels[code]], label=labels[code]) for code in np.unique(codes) if code >= 0]
 
 
 def regime_image(codes: NDArray[np.integer], labels: Sequence[str]) -> NDArray[np.float64]:
-    """Colours (..., RGB) of an array of regimes."""
-    return np.array([to_rgb(REGIME_COLOURS[label]) for label in labels])[codes]
+    """Colours (..., RGB) of an array of regimes, white where one is missing (-1)."""
+    return np.array([*(to_rgb(REGIME_COLOURS[label]) for label in labels), to_rgb("white")])[codes]
 
 
 def feature_symbol(observable: str, feature: int) -> str:

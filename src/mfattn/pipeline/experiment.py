@@ -1,6 +1,6 @@
 """What the pipeline asks of an experiment."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -19,6 +19,34 @@ class ArrayLayout(NamedTuple):
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+
+
+class Table(NamedTuple):
+    """Rows of numbers and words under their names, as for a CSV file."""
+
+    columns: Sequence[str]
+    rows: Iterable[Sequence[object]]
+
+
+class Chain(Protocol):
+    """What is walked before any block: link after link, each from where the one before it ended."""
+
+    @property
+    def links(self) -> int:
+        """Number of links."""
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole chain, for progress and estimates."""
+
+    def layout(self, link: int) -> dict[str, ArrayLayout]:
+        """Names, shapes and types of the arrays of LINK."""
+
+    def walk(self, link: int, before: Mapping[str, NDArray[Any]] | None, advance: Advance) -> Arrays:
+        """The arrays of LINK, walked on from those of the link BEFORE it; the first link has none before it."""
+
+    def experiment_from(self, links: Sequence[Mapping[str, NDArray[Any]]]) -> "Experiment":
+        """The experiment that computes blocks from the arrays of all LINKS."""
 
 
 class Experiment(Protocol):
@@ -42,6 +70,10 @@ class Experiment(Protocol):
     @property
     def steps_per_point(self) -> int:
         """Steps of a point, for progress and estimates."""
+
+    @property
+    def chain(self) -> Chain | None:
+        """What must be walked before any block can be computed, if anything."""
 
     def identity(self) -> dict[str, Any]:
         """Everything that changes the numbers of the result, as plain values."""
@@ -67,5 +99,19 @@ class Experiment(Protocol):
     def warnings(self, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
         """What a user should know about a complete result before trusting its figure."""
 
-    def draw(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, bytes]:
-        """The figure of a complete result as files, content by suffix; empty where the experiment draws none."""
+    def draw(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> dict[str, bytes]:
+        """The figure of a result as files, content by suffix, with NOTE in its caption; empty where there is none.
+
+        Points that are missing from a partial result hold `missing_value`.
+        """
+
+    def findings(self, arrays: Mapping[str, NDArray[Any]]) -> list[tuple[str, str]]:
+        """Lines (what, how much) that sum up a result for a report."""
+
+    def tables(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Table]:
+        """The result as tables by name; the first is what a diagram shows."""
+
+
+def missing_value(dtype: np.dtype[Any]) -> float | int | bool:
+    """What a partial result holds where nothing was computed: NaN, -1 (0 for counts), or false."""
+    return {"f": np.nan, "i": -1}.get(dtype.kind, False)
