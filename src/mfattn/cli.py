@@ -6,19 +6,23 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mfattn import __version__
 from mfattn.pipeline.errors import COMPLETE, FAILED, STOPPED, InputError, PipelineError
 
 if TYPE_CHECKING:
+    from mfattn.pipeline.executors import Executor
     from mfattn.pipeline.experiment import Experiment
+    from mfattn.pipeline.run import Options
+    from mfattn.pipeline.runs import Run
 
 RUN_EPILOG = """\
 exit status:
   0   complete
   1   failed while running; finished blocks are kept, run again to go on
   2   bad config, option or folder; nothing was written
+  3   incomplete; what is missing is named
   75  stopped by a signal; run again to go on
 
 A run's folder is DIR/NAME-HASH, with NAME from the config's file name and HASH from everything that changes its
@@ -61,7 +65,7 @@ def _reporting(options: argparse.Namespace) -> int:
     except BrokenPipeError:
         # The reader of our output has gone: that is no harm to `mfattn schema | head`, but the end of a run.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return STOPPED if options.action is _run else COMPLETE
+        return STOPPED if options.action in (_run, _submit) else COMPLETE
     except (OSError, MemoryError) as error:
         print(f"failed: {error or 'out of memory'}; finished blocks are kept, run again to go on", file=sys.stderr)
         return FAILED
@@ -74,7 +78,14 @@ def _command_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"mfattn {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_computing_commands(commands)
+    _add_result_commands(commands)
+    _add_config_commands(commands)
+    _add_job_commands(commands)
+    return parser
 
+
+def _add_computing_commands(commands: Any) -> None:
     run = commands.add_parser(
         "run",
         help="compute what a config describes, and draw its figure",
@@ -85,32 +96,127 @@ def _command_parser() -> argparse.ArgumentParser:
     _add_run_arguments(run)
     run.set_defaults(action=_run, experiment=None)
 
-    check = commands.add_parser("check", help="say whether configs are valid, and compute nothing")
-    check.add_argument("configs", metavar="CFG", nargs="+", type=Path, help="a YAML config")
-    check.set_defaults(action=_check)
+    submit = commands.add_parser(
+        "submit",
+        help="give what a config describes to a SLURM cluster",
+        description="Give what a config describes, or what is missing of it, to a SLURM cluster. Everything that is "
+        "asked of the cluster can stand in the config's slurm section; an option here comes before it.",
+        epilog=RUN_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_run_or_config(submit)
+    submit.add_argument("--block-size", metavar="N", type=int, help="grid points a block; changes no number")
+    submit.add_argument("--dry-run", action="store_true", help="say what would be submitted, and submit nothing")
+    submit.add_argument("--force", action="store_true", help="rename a run that exists to NAME.1, and compute anew")
+    submit.add_argument(
+        "--only-missing",
+        action="store_true",
+        help="submit what is missing, even while jobs submitted before are waiting or running",
+    )
+    for option, metavar, text in SLURM_OPTIONS:
+        submit.add_argument(f"--{option}", metavar=metavar, help=text)
+    submit.add_argument(
+        "--sbatch", metavar="OPTION", action="append", default=[], help="a further option of sbatch; may be given again"
+    )
+    submit.set_defaults(action=_submit)
 
-    plot = commands.add_parser("plot", help="draw the figure of a finished run again, with the config's figure section")
-    _add_config_arguments(plot)
-    plot.set_defaults(action=_plot, experiment=None)
+
+SLURM_OPTIONS = (
+    ("elements", "K", "elements of the array (default: 16, or as many as make one last an hour)"),
+    ("max-running", "N", "elements that run at once, at most"),
+    ("partition", "NAME", "partition"),
+    ("account", "NAME", "account that is charged"),
+    ("time", "LIMIT", "time limit of an element, such as 12:30:00 (default: from a pilot block)"),
+    ("memory", "SIZE", "memory of an element, such as 4G (default: from a pilot block)"),
+    ("cpus", "N", "cores of an element (default: 1)"),
+    ("chain-jobs", "N", "jobs into which the chain of a continuation is cut"),
+    ("lead", "SECONDS", "warning before the time limit"),
+)
+"""Options of `submit` that set a key of the config's slurm section."""
+
+
+def _add_result_commands(commands: Any) -> None:
+    status = commands.add_parser("status", help="say how a run stands: blocks on disk, jobs in the queue")
+    _add_run_or_config(status)
+    status.add_argument(
+        "--watch",
+        metavar="SECONDS",
+        type=float,
+        nargs="?",
+        const=30.0,
+        help="again and again (default: every 30 s), until the run is complete or its jobs are gone",
+    )
+    status.set_defaults(action=_status)
+
+    collect = commands.add_parser("collect", help="join the blocks of a run, and draw its figure")
+    _add_run_or_config(collect)
+    collect.add_argument("--partial", action="store_true", help="where blocks are missing, draw those that are there")
+    collect.add_argument(
+        "--wait", metavar="SECONDS", type=float, default=0.0, help="look for missing blocks again, so long"
+    )
+    collect.set_defaults(action=_collect)
+
+    plot = commands.add_parser("plot", help="draw the figure of a complete run again, with the config's figure section")
+    _add_run_or_config(plot)
+    plot.set_defaults(action=_plot)
+
+    report = commands.add_parser("report", help="write one HTML page about a run: figure, findings, times, provenance")
+    _add_run_or_config(report)
+    report.add_argument(
+        "--output", metavar="FILE", type=Path, help="the page (default: report.html in the run's folder)"
+    )
+    report.set_defaults(action=_report)
+
+    export = commands.add_parser("export", help="print a complete run's diagram, or its numbers, as CSV")
+    _add_run_or_config(export)
+    export.add_argument("--table", metavar="NAME", help="which table, such as values (default: what the diagram shows)")
+    export.add_argument("--output", metavar="FILE", type=Path, help="write there instead of printing")
+    export.set_defaults(action=_export)
 
     digest = commands.add_parser("hash", help="print the hash of a finished run's result")
     digest.add_argument("run", metavar="RUN", type=Path, help="a run's folder")
     digest.set_defaults(action=_hash)
+
+    overview = commands.add_parser("list", help="list the runs on disk")
+    overview.add_argument("--out", metavar="DIR", type=Path, help="folder of the run folders (default: results)")
+    overview.set_defaults(action=_list)
+
+    clean = commands.add_parser("clean", help="remove temporary files of killed writers, and damaged files set aside")
+    clean.add_argument("--out", metavar="DIR", type=Path, help="folder of the run folders (default: results)")
+    clean.add_argument("--dry-run", action="store_true", help="name the files, and remove nothing")
+    clean.set_defaults(action=_clean)
+
+
+def _add_config_commands(commands: Any) -> None:
+    check = commands.add_parser("check", help="say whether configs are valid, and compute nothing")
+    check.add_argument("configs", metavar="CFG", nargs="+", type=Path, help="a YAML config")
+    check.set_defaults(action=_check)
 
     schema = commands.add_parser("schema", help="print the JSON Schema of an experiment's configs, for editors")
     form = schema.add_mutually_exclusive_group(required=True)
     form.add_argument("experiment", metavar="EXPERIMENT", nargs="?", help="such as bifurcation")
     form.add_argument("--markdown", action="store_true", help="print the reference of all experiments' keys instead")
     schema.set_defaults(action=_schema)
-    return parser
 
 
-def _add_config_arguments(parser: argparse.ArgumentParser, default: Path | None = None) -> None:
-    if default is None:
-        parser.add_argument("config", metavar="CFG", type=Path, help="a YAML config, such as cfgs/zoom.yaml")
-    else:
-        text = f"a YAML config; without it, the published {default.name}"
-        parser.add_argument("config", metavar="CFG", type=Path, nargs="?", default=default, help=text)
+def _add_job_commands(commands: Any) -> None:
+    for name, action, text in (
+        ("element", _element, "compute an array element's share of the blocks (called by slurm/element.sbatch)"),
+        ("chain", _chain, "walk a job's share of the chain's links (called by slurm/chain.sbatch)"),
+    ):
+        job = commands.add_parser(name, help=text)
+        job.add_argument("run", metavar="RUN", type=Path, help="the run's folder")
+        job.add_argument("--submission", metavar="NUMBER", required=True, help="its submission, such as 0001")
+        job.add_argument("--index", metavar="K", type=int, required=True, help="which element, or job of the chain")
+        job.set_defaults(action=action)
+
+
+def _add_run_or_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN|CFG", type=Path, help="a run's folder, or its YAML config")
+    _add_settings(parser)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set",
         metavar="KEY=VALUE",
@@ -125,33 +231,175 @@ def _add_config_arguments(parser: argparse.ArgumentParser, default: Path | None 
 
 
 def _add_run_arguments(parser: argparse.ArgumentParser, default: Path | None = None) -> None:
-    _add_config_arguments(parser, default)
+    if default is None:
+        parser.add_argument("config", metavar="CFG", type=Path, help="a YAML config, such as cfgs/zoom.yaml")
+    else:
+        text = f"a YAML config; without it, the published {default.name}"
+        parser.add_argument("config", metavar="CFG", type=Path, nargs="?", default=default, help=text)
+    _add_settings(parser)
     parser.add_argument("--jobs", metavar="N", type=int, help="worker processes (default: the cores that we may use)")
     parser.add_argument("--block-size", metavar="N", type=int, help="grid points a block; changes no number")
     parser.add_argument("--dry-run", action="store_true", help="say what would be computed, and write nothing")
     parser.add_argument("--force", action="store_true", help="rename a run that exists to NAME.1, and compute anew")
 
 
-def _load(options: argparse.Namespace) -> "Experiment":
+def _load(path: Path, assignments: Sequence[str], experiment: str | None = None) -> "Experiment":
     # Imported late, here and below: --help and --version answer at once.
     from mfattn.experiments import CONFIGS, make_experiment
     from mfattn.pipeline.config import load
 
-    schemas = CONFIGS if options.experiment is None else {options.experiment: CONFIGS[options.experiment]}
-    return make_experiment(load(options.config, schemas, options.assignments))
+    schemas = CONFIGS if experiment is None else {experiment: CONFIGS[experiment]}
+    return make_experiment(load(path, schemas, assignments))
 
 
 def _run(options: argparse.Namespace) -> None:
-    from mfattn.pipeline.run import Options, run
+    from mfattn.pipeline.executors.local import LocalExecutor
+    from mfattn.pipeline.run import run_named
 
-    chosen = Options(
-        out=options.out,
-        jobs=options.jobs,
-        block_size=options.block_size,
-        dry_run=options.dry_run,
-        force=options.force,
-    )
-    run(_load(options), options.config.stem, chosen)
+    if options.jobs is not None and options.jobs < 1:
+        raise InputError(f"--jobs: a whole number above 0, found {options.jobs}")
+    experiment = _load(options.config, options.assignments, options.experiment)
+    run_named(experiment, options.config.stem, _options(options, LocalExecutor(options.jobs)))
+
+
+def _options(options: argparse.Namespace, executor: "Executor") -> "Options":
+    from mfattn.pipeline.run import Options
+    from mfattn.pipeline.runs import Places
+
+    return Options(Places(options.out), executor, options.block_size, options.dry_run, options.force)
+
+
+def _open_run(options: argparse.Namespace) -> "Run":
+    """The run that a folder, or a config with its settings, names."""
+    from mfattn.pipeline.runs import Places, new_run, open_run
+
+    if options.run.is_dir():
+        return open_run(options.run, lambda config: _load(config, options.assignments))
+    return new_run(_load(options.run, options.assignments), options.run.stem, Places(options.out))
+
+
+def _submit(options: argparse.Namespace) -> None:
+    import json
+
+    from mfattn.pipeline.executors.slurm.submit import SlurmExecutor
+    from mfattn.pipeline.run import run, run_named
+    from mfattn.pipeline.runs import open_run
+
+    for option, _, _ in SLURM_OPTIONS:
+        key = option.replace("-", "_")
+        value = getattr(options, key)
+        if value is not None:
+            # A JSON string is a YAML string: a limit of 30 stays text, and a number stays a number.
+            text = json.dumps(value) if key in ("partition", "account", "time", "memory") else value
+            options.assignments.append(f"slurm.{key}={text}")
+    if options.sbatch:
+        options.assignments.append(f"slurm.options={json.dumps(options.sbatch)}")
+    if options.run.is_dir():
+        if options.force or options.block_size:
+            raise InputError(f"{options.run}: --force and --block-size need the run's config in place of its folder")
+        chosen = open_run(options.run, lambda config: _load(config, options.assignments))
+        executor = SlurmExecutor(chosen.experiment.config.slurm, options.only_missing)
+        run(chosen, _options(options, executor))
+        return
+    experiment = _load(options.run, options.assignments)
+    executor = SlurmExecutor(experiment.config.slurm, options.only_missing)
+    run_named(experiment, options.run.stem, _options(options, executor))
+
+
+def _status(options: argparse.Namespace) -> None:
+    from mfattn.pipeline.status import show_status, watch_status
+
+    if options.watch is None:
+        show_status(_open_run(options))
+    else:
+        watch_status(_open_run(options), max(options.watch, 1.0))
+
+
+def _collect(options: argparse.Namespace) -> None:
+    from mfattn.pipeline.collect import collect_what_is_there
+
+    collect_what_is_there(_open_run(options), partial=options.partial, patience=options.wait)
+
+
+def _plot(options: argparse.Namespace) -> None:
+    from mfattn.pipeline.collect import complete_result, draw_result
+
+    run = _open_run(options)
+    run.check_writable()
+    draw_result(run, complete_result(run))
+
+
+def _report(options: argparse.Namespace) -> None:
+    from mfattn.pipeline.report import write_report
+
+    write_report(_open_run(options), options.output)
+
+
+def _export(options: argparse.Namespace) -> None:
+    from mfattn.pipeline.collect import complete_result
+    from mfattn.pipeline.export import csv_lines, write_csv
+
+    run = _open_run(options)
+    lines = csv_lines(run.experiment, complete_result(run), options.table)
+    if options.output is not None:
+        write_csv(options.output, lines)
+        return
+    for text in lines:
+        sys.stdout.write(text)
+
+
+def _hash(options: argparse.Namespace) -> None:
+    from mfattn.pipeline.folder import RunFolder
+    from mfattn.pipeline.store import InvalidFile, read_arrays, result_hash
+
+    result = RunFolder(options.run).result
+    try:
+        print(result_hash(read_arrays(result)))
+    except InvalidFile as error:
+        raise InputError(f"{result}: {error}") from None
+
+
+def _list(options: argparse.Namespace) -> None:
+    from mfattn.pipeline.housekeeping import list_runs
+    from mfattn.pipeline.runs import Places
+
+    results = Places(options.out).results
+    lines = list(list_runs(results))
+    print("\n".join(lines) if lines else f"no runs in {results}")
+
+
+def _clean(options: argparse.Namespace) -> None:
+    from mfattn.pipeline.housekeeping import orphans
+    from mfattn.pipeline.messages import counted, say
+    from mfattn.pipeline.runs import Places
+
+    places = Places(options.out)
+    found = list(orphans(places.results, places.figures))
+    for path in found:
+        say("found" if options.dry_run else "removed", str(path))
+        if not options.dry_run:
+            path.unlink(missing_ok=True)
+    say("clean", f"{counted(len(found), 'orphan')}{' would be removed' if options.dry_run else ''}")
+
+
+def _element(options: argparse.Namespace) -> None:
+    from mfattn.pipeline.executors.slurm.job import run_element
+
+    run = _open_folder(options.run)
+    run_element(run, run.folder.submissions / options.submission, options.index)
+
+
+def _chain(options: argparse.Namespace) -> None:
+    from mfattn.pipeline.executors.slurm.job import run_chain
+
+    run = _open_folder(options.run)
+    run_chain(run, run.folder.submissions / options.submission, options.index)
+
+
+def _open_folder(path: Path) -> "Run":
+    from mfattn.pipeline.runs import open_run
+
+    return open_run(path, lambda config: _load(config, ()))
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -167,22 +415,6 @@ def _check(options: argparse.Namespace) -> None:
             mistakes += error.mistakes
     if mistakes:
         raise InputError(*mistakes)
-
-
-def _plot(options: argparse.Namespace) -> None:
-    from mfattn.pipeline.run import Options, plot
-
-    plot(_load(options), options.config.stem, Options(out=options.out))
-
-
-def _hash(options: argparse.Namespace) -> None:
-    from mfattn.pipeline.store import InvalidFile, RunFolder, read_arrays, result_hash
-
-    result = RunFolder(options.run).result
-    try:
-        print(result_hash(read_arrays(result)))
-    except InvalidFile as error:
-        raise InputError(f"{result}: {error}") from None
 
 
 def _schema(options: argparse.Namespace) -> None:

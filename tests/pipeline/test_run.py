@@ -14,10 +14,24 @@ import pytest
 from mfattn.experiments import CONFIGS, make_experiment
 from mfattn.pipeline.config import load
 from mfattn.pipeline.errors import InputError, RunError
-from mfattn.pipeline.run import Options, plot, run
+from mfattn.pipeline.collect import complete_result, draw_result
+from mfattn.pipeline.executors.local import LocalExecutor
+from mfattn.pipeline.run import Options as RunOptions
+from mfattn.pipeline.run import run_named as run
+from mfattn.pipeline.runs import Places, new_run
 from mfattn.pipeline.store import read_arrays, result_hash
 
 from .helpers import command, run_command, small_arguments, small_experiment
+
+
+def Options(out, jobs=None, **more):  # noqa: N802 -- stands for the class in these tests
+    return RunOptions(Places(out), LocalExecutor(jobs), **more)
+
+
+def plot(experiment, name, out):
+    chosen = new_run(experiment, name, Places(out))
+    draw_result(chosen, complete_result(chosen))
+
 
 SMOKE_HASH = "27cf993b2a3d96fc6ff2ace2373db0074953541196897709324c85980bc7217a"
 
@@ -43,7 +57,7 @@ def finished(root, tmp_path_factory):
 def test_the_golden_hash(root, tmp_path):
     # Without exponents: their last digits are promised within one kind of processor only.
     config = load(root / "cfgs" / "smoke.yaml", CONFIGS, ["lyapunov=null"])
-    run(make_experiment(config), "smoke", Options(out=tmp_path))
+    run(make_experiment(config), "smoke", Options(tmp_path))
     assert hash_of(tmp_path) == SMOKE_HASH, (
         "the numbers of cfgs/smoke.yaml have changed: raise NUMERICS_VERSION in mfattn/pipeline/plan.py, "
         "then write the new hash here"
@@ -53,7 +67,7 @@ def test_the_golden_hash(root, tmp_path):
 @pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize("block_size", [1, 17, 64, 70])
 def test_blocks_and_workers_change_no_bit(root, tmp_path, finished, block_size, jobs):
-    run(small_experiment(root), "small", Options(out=tmp_path, jobs=jobs, block_size=block_size))
+    run(small_experiment(root), "small", Options(tmp_path, jobs=jobs, block_size=block_size))
     assert hash_of(tmp_path) == hash_of(finished)
 
 
@@ -69,7 +83,7 @@ def test_another_processor_target_changes_no_bit(root, tmp_path, finished, cpu):
 
 
 def test_a_second_run_computes_nothing(root, tmp_path, capsys):
-    options = Options(out=tmp_path, jobs=1, block_size=16)
+    options = Options(tmp_path, jobs=1, block_size=16)
     run(small_experiment(root), "small", options)
     times = {path: path.stat().st_mtime_ns for path in folder_in(tmp_path).rglob("*")}
     capsys.readouterr()
@@ -83,24 +97,24 @@ def test_a_second_run_computes_nothing(root, tmp_path, capsys):
 
 
 def test_force_sets_the_old_run_aside(root, tmp_path):
-    options = Options(out=tmp_path, jobs=1)
+    options = Options(tmp_path, jobs=1)
     run(small_experiment(root), "small", options)
     name = folder_in(tmp_path).name
     for _ in range(2):
-        run(small_experiment(root), "small", Options(out=tmp_path, jobs=1, force=True))
+        run(small_experiment(root), "small", Options(tmp_path, jobs=1, force=True))
     folders = sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("small"))
     assert folders == [name, f"{name}.1", f"{name}.2"]
 
 
 def test_a_dry_run_writes_nothing(root, tmp_path, capsys):
-    run(small_experiment(root), "small", Options(out=tmp_path / "out", dry_run=True, force=True))
+    run(small_experiment(root), "small", Options(tmp_path / "out", dry_run=True, force=True))
     assert not list(tmp_path.iterdir())
     assert "70 points" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "swapped", "emptied"])
 def test_a_damaged_block_is_found_set_aside_and_computed_again(root, tmp_path, finished, capsys, damage):
-    options = Options(out=tmp_path, jobs=1, block_size=16)
+    options = Options(tmp_path, jobs=1, block_size=16)
     run(small_experiment(root), "small", options)
     folder = folder_in(tmp_path)
     (folder / "result.npz").unlink()
@@ -118,7 +132,7 @@ def test_a_damaged_block_is_found_set_aside_and_computed_again(root, tmp_path, f
 
 @pytest.mark.parametrize("file", ["result.npz", "provenance.json"])
 def test_a_damaged_result_is_collected_again(root, tmp_path, finished, file):
-    options = Options(out=tmp_path, jobs=1)
+    options = Options(tmp_path, jobs=1)
     run(small_experiment(root), "small", options)
     path = folder_in(tmp_path) / file
     path.write_bytes(path.read_bytes()[:-20])
@@ -128,13 +142,13 @@ def test_a_damaged_result_is_collected_again(root, tmp_path, finished, file):
 
 
 def test_only_missing_blocks_are_computed(root, tmp_path, finished):
-    options = Options(out=tmp_path, jobs=1, block_size=16)
+    options = Options(tmp_path, jobs=1, block_size=16)
     run(small_experiment(root), "small", options)
     folder = folder_in(tmp_path)
     (folder / "result.npz").unlink()
     (folder / "blocks" / "00003.npz").unlink()
     kept = {path: path.stat().st_mtime_ns for path in (folder / "blocks").iterdir()}
-    run(small_experiment(root), "small", Options(out=tmp_path, jobs=1, block_size=5))
+    run(small_experiment(root), "small", Options(tmp_path, jobs=1, block_size=5))
     assert hash_of(tmp_path) == hash_of(finished)
     assert len(list((folder / "blocks").iterdir())) == len(kept) + 1
     assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
@@ -158,10 +172,10 @@ def test_a_result_holds_plain_arrays_only(finished):
 def test_plot_draws_again_and_needs_a_finished_run(root, tmp_path, finished):
     figure = finished / "figures" / "small.png"
     figure.unlink()
-    plot(small_experiment(root, "figure.features=[2]"), "small", Options(out=finished))
+    plot(small_experiment(root, "figure.features=[2]"), "small", finished)
     assert figure.exists()
-    with pytest.raises(InputError, match="compute it with mfattn run"):
-        plot(small_experiment(root), "small", Options(out=tmp_path))
+    with pytest.raises(InputError, match="run or collect it first"):
+        plot(small_experiment(root), "small", tmp_path)
 
 
 def test_a_full_disk_is_one_line_and_keeps_finished_blocks(root, tmp_path, finished, monkeypatch):
@@ -171,12 +185,13 @@ def test_a_full_disk_is_one_line_and_keeps_finished_blocks(root, tmp_path, finis
 
     def full_after_three(source, target):
         calls.append(target)
-        if len(calls) > 3:
+        # The config and the name of the run come first.
+        if len(calls) > 5:
             raise OSError(28, "No space left on device")
         replace(source, target)
 
     monkeypatch.setattr(store.os, "replace", full_after_three)
-    options = Options(out=tmp_path, jobs=1, block_size=16)
+    options = Options(tmp_path, jobs=1, block_size=16)
     with pytest.raises(RunError, match=r"no space left; finished blocks are kept") as error:
         run(small_experiment(root), "small", options)
     assert error.value.status == 1
@@ -308,7 +323,7 @@ def test_stopped_while_drawing_a_run_says_so(root, tmp_path, number):
     code = f"""
 import os, sys
 from mfattn.experiments.bifurcation import Bifurcation
-Bifurcation.draw = lambda self, arrays: os.kill(os.getpid(), {int(number)}) or {{}}
+Bifurcation.draw = lambda self, arrays, note: os.kill(os.getpid(), {int(number)}) or {{}}
 from mfattn.cli import main
 sys.exit(main({[str(word) for word in small_arguments(root, tmp_path, "--jobs", 1)]!r}))
 """
@@ -328,7 +343,7 @@ def test_a_reader_that_goes_away_ends_a_run_as_stopped(root, tmp_path):
 
 @pytest.mark.parametrize("change", [("points", 71), ("run", "0" * 64), ("block_size", "x"), (None, None)])
 def test_a_tampered_plan_is_set_aside_and_the_result_stays(root, tmp_path, finished, change):
-    options = Options(out=tmp_path, jobs=1)
+    options = Options(tmp_path, jobs=1)
     run(small_experiment(root), "small", options)
     path = folder_in(tmp_path) / "plan.json"
     name, value = change
@@ -340,11 +355,11 @@ def test_a_tampered_plan_is_set_aside_and_the_result_stays(root, tmp_path, finis
 
 
 def test_plot_leaves_a_damaged_result_where_it_is(root, tmp_path):
-    run(small_experiment(root), "small", Options(out=tmp_path, jobs=1))
+    run(small_experiment(root), "small", Options(tmp_path, jobs=1))
     result = folder_in(tmp_path) / "result.npz"
     result.write_bytes(result.read_bytes()[:-1])
     with pytest.raises(InputError, match="checksum does not match"):
-        plot(small_experiment(root), "small", Options(out=tmp_path))
+        plot(small_experiment(root), "small", tmp_path)
     assert result.exists()
 
 
@@ -367,7 +382,7 @@ def test_a_damaged_or_missing_kernel_cache_does_not_stop_a_run(root, tmp_path, f
 def test_blocks_of_two_programs_are_warned_of(root, tmp_path, capsys, monkeypatch):
     from mfattn.pipeline import provenance
 
-    options = Options(out=tmp_path, jobs=1, block_size=40)
+    options = Options(tmp_path, jobs=1, block_size=40)
     run(small_experiment(root), "small", options)
     (folder_in(tmp_path) / "result.npz").unlink()
     (folder_in(tmp_path) / "blocks" / "00001.npz").unlink()

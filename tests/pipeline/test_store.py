@@ -13,7 +13,8 @@ from mfattn.pipeline import store
 from mfattn.pipeline.errors import InputError, RunError
 from mfattn.pipeline.experiment import ArrayLayout
 from mfattn.pipeline.plan import Plan
-from mfattn.pipeline.store import InvalidFile, RunFolder, pack_arrays, read_arrays, result_hash, set_aside, write_file
+from mfattn.pipeline.folder import RunFolder
+from mfattn.pipeline.store import InvalidFile, pack_arrays, read_arrays, result_hash, set_aside, write_file
 
 PLAN = Plan("0" * 64, 10, 4)
 BLOCK = {"x": np.arange(8.0).reshape(4, 2), "n": np.arange(4)}
@@ -66,21 +67,22 @@ def test_every_truncation_is_found(tmp_path_factory, data):
 def test_a_block_of_another_run_range_or_shape_is_refused(tmp_path):
     folder = RunFolder(tmp_path / "run")
     folder.open(PLAN)
-    folder.write_block(PLAN, 0, BLOCK, {"host": "here"})
-    found, about = folder.read_block(PLAN, 0, LAYOUT)
+    folder.block(PLAN, 0, LAYOUT).write(BLOCK, {"host": "here"})
+    folder.block(PLAN, 0, LAYOUT).check()
+    found, about = folder.block(PLAN, 0, LAYOUT).read()
     assert about == {"host": "here"}
     assert all(np.array_equal(found[name], BLOCK[name]) for name in BLOCK)
     folder.block_path(0).rename(folder.block_path(1))
     with pytest.raises(InvalidFile, match="another run or range"):
-        folder.read_block(PLAN, 1, LAYOUT)
+        folder.block(PLAN, 1, LAYOUT).read()
     folder.block_path(1).rename(folder.block_path(0))
     with pytest.raises(InvalidFile, match="another run or range"):
-        folder.read_block(Plan("1" * 64, 10, 4), 0, LAYOUT)
+        folder.block(Plan("1" * 64, 10, 4), 0, LAYOUT).read()
     with pytest.raises(InvalidFile, match="arrays are not the plan's"):
-        folder.read_block(PLAN, 0, {**LAYOUT, "more": LAYOUT["x"]})
+        folder.block(PLAN, 0, {**LAYOUT, "more": LAYOUT["x"]}).read()
     write_file(folder.block_path(0), pack_arrays(BLOCK))
     with pytest.raises(InvalidFile, match="does not say which block"):
-        folder.read_block(PLAN, 0, LAYOUT)
+        folder.block(PLAN, 0, LAYOUT).read()
 
 
 def test_a_plan_is_kept_once_it_is_written(tmp_path):

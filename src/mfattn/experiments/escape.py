@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mfattn.experiments.base import MeanFieldExperiment
+from mfattn.experiments.limits import size_mistakes
 from mfattn.experiments.meanfield_config import (
     LARGEST_TRANSIENT,
     MeanFieldConfig,
@@ -58,6 +59,13 @@ class EscapeConfig(MeanFieldConfig):
         """What does not fit together."""
         yield from super().mistakes()
         yield from ((("saddle", *path), message) for path, message in self.saddle.mistakes())
+        yield from size_mistakes(("starts", "number"), self.layout(self.sweep.count), "sweep fewer values or starts")
+
+    def layout(self, points: int) -> dict[str, ArrayLayout]:
+        """Arrays of a number of points."""
+        real = ArrayLayout((points,), np.dtype(np.float64))
+        times = ArrayLayout((points, self.starts.number), np.dtype(np.int64))
+        return {"escape_time": times, "escape_rate": real, "escape_rate_error": real}
 
 
 class Escape(MeanFieldExperiment[EscapeConfig]):
@@ -86,9 +94,7 @@ class Escape(MeanFieldExperiment[EscapeConfig]):
 
     def layout(self, points: range) -> dict[str, ArrayLayout]:
         """Escape time of every start, and the rate of each value."""
-        real = ArrayLayout((len(points),), np.dtype(np.float64))
-        times = ArrayLayout((len(points), self.config.starts.number), np.dtype(np.int64))
-        return {"escape_time": times, "escape_rate": real, "escape_rate_error": real}
+        return self.config.layout(len(points))
 
     def compute(self, points: range, advance: Advance) -> Arrays:
         """Run every start until it escapes, or to the limit."""

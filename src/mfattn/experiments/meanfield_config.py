@@ -1,5 +1,6 @@
 """Config sections that the mean-field experiments share, and what they build: weights, starts, grids."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
@@ -11,8 +12,10 @@ from pydantic import Field
 from mfattn import meanfield
 from mfattn.experiments.weights_config import (
     LARGEST_SEED,
+    MOST_WEIGHTS,
     AnyWeights,
     AssignedWeights,
+    DrawnWeights,
     GaussianWeights,
     ProductWeights,
     SegmentedWeights,
@@ -32,6 +35,9 @@ LARGEST_PARAMETER = 1e100
 """Bound on the size of inverse temperatures and their factors, whose products stay numbers."""
 
 LARGEST_TRANSIENT, LARGEST_RECORD = 10**12, 2**32 - 1
+
+MOST_POINTS = 10_000_000
+"""Bound on the grid points of a run."""
 
 SHORTEST_LIMIT = 1000
 """Steps below which nothing can be said to have settled."""
@@ -62,6 +68,9 @@ class ModelConfig(Config):
             yield ("features",), f"at most 3 with the ensemble '{weights.ensemble}', found {self.features}"
         if isinstance(weights, SegmentedWeights) and weights.rng == "legacy" and self.position_bits > weights.template:
             yield ("position_bits",), f"at most template ({weights.template}), found {self.position_bits}"
+        if isinstance(weights, DrawnWeights) and self.features * weights.template > MOST_WEIGHTS:
+            allowed = f"at most {MOST_WEIGHTS // self.features:,} with {self.features} features"
+            yield ("weights", "template"), f"{allowed}, found {weights.template:,}"
         if isinstance(weights, AssignedWeights):
             yield from self._assigned_mistakes(weights)
 
@@ -148,7 +157,7 @@ class SweepConfig(Config):
     parameter: Parameter = Field(description="The swept parameter.")
     start: float | None = Field(None, description="First of evenly spaced values.")
     stop: float | None = Field(None, description="Last of them.")
-    num: int | None = Field(None, ge=1, le=10_000_000, description="Their number.")
+    num: int | None = Field(None, ge=1, le=MOST_POINTS, description="Their number.")
     values: Tuple[float] | None = Field(
         None, min_length=1, description="The values themselves, in place of start, stop and num."
     )
@@ -269,11 +278,18 @@ class MeanFieldConfig(RunConfig):
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         """What does not fit together."""
         yield from ((("model", *path), message) for path, message in self.model.mistakes())
-        for key, sweep in self.sweeps:
-            yield from (((*key.split("."), *path), message) for path, message in sweep.mistakes())
+        yield from self._sweep_mistakes()
         yield from self._parameter_mistakes()
         yield from self._lyapunov_mistakes()
         yield from self._steps_mistakes()
+
+    def _sweep_mistakes(self) -> Iterator[tuple[KeyPath, str]]:
+        for key, sweep in self.sweeps:
+            yield from (((*key.split("."), *path), message) for path, message in sweep.mistakes())
+        points = math.prod(sweep.count for _, sweep in self.sweeps)
+        if points > MOST_POINTS:
+            key, _ = self.sweeps[-1]
+            yield (*key.split("."), "num"), f"a grid of at most {MOST_POINTS:,} points, found {points:,}"
 
     def _parameter_mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         swept = swept_parameters(self)

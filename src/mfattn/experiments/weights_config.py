@@ -15,6 +15,9 @@ Tuple = tuple[Item, ...]
 LARGEST_SEED = 2**32 - 1
 """What NumPy's legacy generator takes."""
 
+MOST_WEIGHTS = 4_000_000
+"""Weights of a kind, features times columns, that are drawn in seconds and fit into every worker process."""
+
 
 class DrawnWeights(Config):
     """Keys of every ensemble that is drawn at random."""

@@ -2,10 +2,11 @@
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from mfattn.pipeline.errors import InputError
@@ -24,10 +25,63 @@ class Config(BaseModel):
         yield from ()
 
 
+_WORD = r"^[A-Za-z0-9_.,@+-]+$"
+Item = TypeVar("Item")
+Tuple = tuple[Item, ...]
+SetupLine = Annotated[str, Field(pattern=r"^[^\n\x00]*$", examples=["module load python"])]
+SbatchOption = Annotated[str, Field(pattern=r"^-{1,2}[A-Za-z][^\n\x00]*$", examples=["--constraint=avx512"])]
+
+
+class SlurmConfig(Config):
+    """What a cluster is asked for; changes no number."""
+
+    partition: str | None = Field(None, pattern=_WORD, examples=["batch"], description="Partition.")
+    account: str | None = Field(None, pattern=_WORD, examples=["physics"], description="Account that is charged.")
+    time: str | None = Field(
+        None,
+        pattern=r"^([0-9]+-)?[0-9]+(:[0-9]{1,2}){0,2}$",
+        examples=["12:30:00"],
+        description="Time limit of an element; without it, twice what the pilot block lets expect.",
+    )
+    memory: str | None = Field(
+        None,
+        pattern=r"^[0-9]+[KMGT]?$",
+        examples=["4G"],
+        description="Memory of an element; without it, half as much again as the pilot block needs.",
+    )
+    cpus: int = Field(1, ge=1, le=1024, description="Cores of an element, each of which computes blocks.")
+    elements: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="Elements of the array; without it, 16, or as many as make an element last an hour.",
+    )
+    max_running: int | None = Field(None, ge=1, description="Elements that run at once, at most.")
+    chain_jobs: int | None = Field(
+        None, ge=1, le=1000, description="Jobs into which a chain is cut; without it, as many as make one last an hour."
+    )
+    lead: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Seconds of warning before the limit; without it, 120, or twice a block and 60.",
+    )
+    requeues: int = Field(5, ge=0, le=1000, description="Times that a job may put itself back into the queue.")
+    scratch: str = Field(
+        "${SLURM_TMPDIR:-${TMPDIR:-/tmp}}",
+        pattern=r"^[^\n\x00]+$",
+        examples=["/scratch/$USER"],
+        description="Folder on the node for compiled kernels, as the shell reads it.",
+    )
+    setup: Tuple[SetupLine] = Field((), description="Shell lines that come first, such as `module load python`.")
+    options: Tuple[SbatchOption] = Field((), description="Further `#SBATCH` options, such as `--constraint=avx512`.")
+
+
 class RunConfig(Config):
     """Root of a config file."""
 
     experiment: str
+    slurm: SlurmConfig = Field(SlurmConfig(), description="What a cluster is asked for; changes no number.")
 
 
 Root = TypeVar("Root", bound=RunConfig)
@@ -71,13 +125,18 @@ def validate(document: Document, schema: type[Root]) -> Root:
     try:
         config = schema.model_validate(document.data)
     except ValidationError as error:
-        root = schema.model_json_schema()
+        root = _json_schema(schema)
         mistakes += [_mistake(document, root, detail) for detail in error.errors(include_url=False)]
         raise InputError(*dict.fromkeys(mistakes)) from None
     mistakes += [f"{document.where(path)}: {dotted_name(path)}: {message}" for path, message in config.mistakes()]
     if mistakes:
         raise InputError(*mistakes)
     return config
+
+
+@cache
+def _json_schema(schema: type[RunConfig]) -> JsonSchema:
+    return schema.model_json_schema()
 
 
 def _mistake(document: Document, root: JsonSchema, detail: ErrorDetails) -> str:
@@ -155,6 +214,8 @@ def describe(root: JsonSchema, node: JsonSchema) -> str:
         return _describe_number(node)
     if node.get("type") == "array":
         return _describe_list(root, node)
+    if "pattern" in node and "examples" in node:
+        return f"text such as '{node['examples'][0]}'"
     return {"string": "text", "boolean": "true or false", "object": "a mapping"}.get(node.get("type", ""), "a value")
 
 

@@ -18,12 +18,23 @@ class InputError(PipelineError):
     status = BAD_INPUT
 
     def __init__(self, *mistakes: str) -> None:
-        super().__init__("\n".join(mistakes))
-        self.mistakes: Sequence[str] = mistakes
+        self.mistakes: Sequence[str] = [_one_line(mistake) for mistake in mistakes]
+        super().__init__("\n".join(self.mistakes))
+
+
+def _one_line(text: str) -> str:
+    """TEXT with escapes for line breaks and whatever else is not printed, which names in a config may hold."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 class RunError(PipelineError):
     """A run that failed while running; its finished blocks are kept."""
+
+
+class Incomplete(PipelineError):
+    """A run of which something is missing; the message names it."""
+
+    status = INCOMPLETE
 
 
 class Stopped(PipelineError):

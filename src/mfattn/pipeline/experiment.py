@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mfattn.pipeline.config import Config
+from mfattn.pipeline.config import RunConfig
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -56,7 +56,7 @@ class Experiment(Protocol):
     """
 
     @property
-    def config(self) -> Config:
+    def config(self) -> RunConfig:
         """The config that it was built from."""
 
     @property

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -65,3 +65,13 @@ class Plan:
         if not isinstance(plan.run, str) or not all(isinstance(n, int) and n > 0 for n in sizes):
             raise ValueError("a run and two sizes above 0 are needed")
         return plan
+
+
+def strided(items: Sequence[int], shares: int, share: int) -> Sequence[int]:
+    """Every so many of ITEMS: slow regions spread over all shares, and any few shares cover the whole axis."""
+    return items[share::shares]
+
+
+def consecutive(items: Sequence[int], shares: int, share: int) -> Sequence[int]:
+    """One of so many consecutive pieces of ITEMS, of nearly the same length."""
+    return items[share * len(items) // shares : (share + 1) * len(items) // shares]

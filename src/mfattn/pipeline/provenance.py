@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+VECTOR_UNITS = ("sse4_2", "avx2", "fma", "avx512f", "asimd", "sve")
+
 DISTRIBUTIONS = ("mfattn", "numpy", "numba", "llvmlite", "matplotlib")
 
 
@@ -26,10 +28,13 @@ def machine() -> dict[str, Any]:
     return {
         "host": socket.gethostname(),
         "machine": platform.machine(),
-        "processor": _processor(),
+        "processor": _cpu_line("model name") or platform.processor() or None,
+        "vector_units": _vector_units(),
         "numba_cpu": os.environ.get("NUMBA_CPU_NAME"),
         "slurm_job": os.environ.get("SLURM_JOB_ID"),
+        "slurm_array": os.environ.get("SLURM_ARRAY_JOB_ID"),
         "slurm_task": os.environ.get("SLURM_ARRAY_TASK_ID"),
+        "slurm_restarts": os.environ.get("SLURM_RESTART_COUNT"),
     }
 
 
@@ -58,6 +63,7 @@ def _git_state() -> dict[str, Any] | None:
         git("ls-files", "--error-unmatch", Path(__file__).name)
         difference = git("diff", "HEAD")
         return {
+            "describe": git("describe", "--always", "--dirty", "--tags").decode().strip(),
             "revision": git("rev-parse", "HEAD").decode().strip(),
             "difference": hashlib.sha256(difference).hexdigest() if difference else None,
         }
@@ -65,10 +71,16 @@ def _git_state() -> dict[str, Any] | None:
         return None
 
 
-def _processor() -> str | None:
-    """Model name of the processor, where the system tells it."""
+def _vector_units() -> str | None:
+    """Vector instructions of the processor that a compiler may choose between."""
+    flags = (_cpu_line("flags") or _cpu_line("Features") or "").split()
+    return " ".join(flag for flag in VECTOR_UNITS if flag in flags) or None
+
+
+def _cpu_line(name: str) -> str | None:
+    """A line of what the system tells about its processors."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return platform.processor() or None
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)
+        return None
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), None)

@@ -16,11 +16,16 @@ from mfattn.pipeline.errors import InputError
 
 KeyPath = tuple[str | int, ...]
 
+DEEPEST = 50
+"""Levels of nesting that no config needs."""
+
 
 class _Loader(yaml.SafeLoader):
     """Safe loader whose untagged words are those of YAML 1.2's core schema."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 -- PyYAML's own protocol, replaced so as not to inherit
+
+    depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()  # type: ignore[no-untyped-call]
@@ -31,7 +36,12 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.composer.ComposerError(
                     None, None, f"{kind} are not supported, found '{found}'", event.start_mark
                 )
-        return super().compose_node(parent, index)
+        if self.depth == DEEPEST:
+            raise yaml.composer.ComposerError(None, None, f"nested in more than {DEEPEST} levels", event.start_mark)
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
 
 
 _TAG = "tag:yaml.org,2002:"
@@ -130,25 +140,33 @@ def parse_text(text: str, name: str, *, at: KeyPath = ()) -> Document:
     """
 
     def place(mark: Any) -> str:
-        return name if at or mark is None else f"{name}:{mark.line + 1}:{mark.column + 1}"
+        return name if at else f"{name}:{mark.line + 1}:{mark.column + 1}"
 
     try:
         loader = _Loader(text)
-        try:
-            root = loader.get_single_node()
-        finally:
-            loader.dispose()
+    except yaml.reader.ReaderError as error:
+        where = name if at else _place_after(text[: error.position], name)
+        raise InputError(f"{where}: not valid YAML: {str(error).splitlines()[0]}") from None
+    try:
+        root = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise InputError(f"{place(mark)}: not valid YAML: {error.problem or error.context}") from None
-    except yaml.YAMLError as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{name}: not valid YAML: {reason}") from None
-    except RecursionError:
-        raise InputError(f"{name}: nested too deeply") from None
+    except (ValueError, OverflowError):
+        # PyYAML converts the digits of \U and %YAML unchecked.
+        mark = loader.get_mark()  # type: ignore[no-untyped-call]
+        raise InputError(f"{place(mark)}: not valid YAML: a number that is too large") from None
+    finally:
+        loader.dispose()
     document = Document(name, {})
     document.data = _build(root, at, document, place) if root is not None else None  # type: ignore[assignment]
     return document
+
+
+def _place_after(text: str, name: str) -> str:
+    """Place in the file NAME of what follows TEXT."""
+    *_, last = lines = text.split("\n")
+    return f"{name}:{len(lines)}:{len(last) + 1}"
 
 
 def _build(node: yaml.Node, path: KeyPath, document: Document, place: Any) -> Any:
@@ -195,11 +213,14 @@ def read_file(path: Path) -> Document:
         If the file cannot be read or is not YAML text, or holds anything but a mapping.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    try:
+        text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
+        where = _place_after(content[: error.start].decode("utf-8"), str(path))
+        raise InputError(f"{where}: not UTF-8 text (byte {error.start})") from None
     document = parse_text(text, str(path))
     if not isinstance(document.data, dict):
         mistakes = document.mistakes or [

@@ -1,11 +1,13 @@
 """Blocks on the cores of this machine: in this process, or in several."""
 
 import contextlib
+import itertools
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sized
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -13,33 +15,15 @@ from typing import Any
 
 from loky import ProcessPoolExecutor
 from loky.backend import get_context
+from tqdm import tqdm
 
-from mfattn.pipeline import provenance
 from mfattn.pipeline.errors import RunError
-from mfattn.pipeline.experiment import Advance, Experiment
-from mfattn.pipeline.plan import Plan
-from mfattn.pipeline.stop import StopFlag
-from mfattn.pipeline.store import RunFolder
+from mfattn.pipeline.experiment import Advance
+from mfattn.pipeline.messages import clock, counted, say
+from mfattn.pipeline.stop import StopFlag, stop_on_signals
+from mfattn.pipeline.work import Done, Missing, Work, compute_block, walk_link
 
 POLL_SECONDS = 0.1
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a worker needs to compute any block of a run."""
-
-    experiment: Experiment
-    plan: Plan
-    folder: RunFolder
-    program: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Done:
-    """A block that is computed and on disk."""
-
-    block: int
-    seconds: float
 
 
 def available_cores() -> int:
@@ -48,22 +32,113 @@ def available_cores() -> int:
     return int(granted) if granted.isdigit() and int(granted) > 0 else len(os.sched_getaffinity(0))
 
 
-def compute_block(work: Work, block: int, advance: Advance) -> Done:
-    """Compute one block and write it."""
-    started, clock = provenance.now(), time.perf_counter()
-    arrays = work.experiment.compute(work.plan.points_of(block), advance)
-    seconds = time.perf_counter() - clock
-    about = {"started": started, "seconds": round(seconds, 3), **provenance.machine(), "program": work.program}
-    work.folder.write_block(work.plan, block, arrays, about)
-    return Done(block, seconds)
+@dataclass(frozen=True)
+class LocalExecutor:
+    """Worker processes on this machine.
+
+    Parameters
+    ----------
+    jobs : int, optional
+        Their number; without it, as many as there are cores for us.
+    """
+
+    jobs: int | None = None
+
+    @property
+    def workers(self) -> int:
+        """Number of worker processes."""
+        return self.jobs or available_cores()
+
+    def rehearse(self, work: Work, missing: Missing) -> None:
+        """Say what there is to do."""
+        self._announce(work)
+        say("dry run", "nothing computed, nothing written")
+
+    def execute(self, work: Work, missing: Missing) -> bool:
+        """Compute what is missing under a progress bar, or with a line a block where there is no terminal."""
+        self._announce(work)
+        with stop_on_signals() as stop, _progress(work, missing) as progress:
+            for link in missing.links:
+                stop.check()
+                progress.finish("link", walk_link(work, link, stepping_checked(stop, progress.advance)))
+            ready = work.after_chain()
+            for block in compute_blocks(ready, missing.blocks, self.workers, stop, progress.advance):
+                progress.finish("block", block)
+        return True
+
+    def _announce(self, work: Work) -> None:
+        """Say how many points, blocks and steps there are, and how long they may take."""
+        plan, workers = work.plan, self.workers
+        chain = f"{counted(work.links, 'link')} of a chain, then " if work.links else ""
+        seconds = work.experiment.estimate() / min(workers, plan.blocks, available_cores())
+        grid = f"{chain}{counted(plan.points, 'point')} in {counted(plan.blocks, 'block')}, {work.steps:,} steps"
+        say("plan", f"{grid}   about {clock(seconds)} of stepping on {counted(workers, 'worker')}")
+
+
+class _Progress:
+    """A bar on a terminal, a line for each block and link elsewhere."""
+
+    def __init__(self, work: Work, missing: Missing, bar: Any) -> None:
+        self._work, self._bar = work, bar
+        self._done = {"link": work.links - len(missing.links), "block": work.plan.blocks - len(missing.blocks)}
+        self._terminal = sys.stderr.isatty()
+
+    def advance(self, steps: int) -> None:
+        """Note that so many steps are done."""
+        self._bar.update(steps)
+
+    def finish(self, kind: str, part: Done) -> None:
+        """Note that a link or block is on disk."""
+        self._done[kind] += 1
+        total = {"link": self._work.links, "block": self._work.plan.blocks}[kind]
+        state = f"{self._done[kind]}/{total}"
+        self._bar.set_postfix_str(f"{kind} {state}")
+        if not self._terminal:
+            say_finished(self._work, kind, part, state)
+
+
+def say_finished(work: Work, kind: str, part: Done, state: str) -> None:
+    """The line of a link or block that is on disk."""
+    points = work.plan.points_of(part.number) if kind == "block" else None
+    where = "" if points is None else f" points {points.start}-{points.stop - 1},"
+    say(kind, f"{part.number}:{where} {part.seconds:.2f} s   {state}")
+
+
+@contextlib.contextmanager
+def _progress(work: Work, missing: Missing) -> Iterator[_Progress]:
+    ahead = sum(len(work.plan.points_of(block)) for block in missing.blocks) * work.experiment.steps_per_point
+    if missing.links:
+        ahead += work.chain_steps * len(missing.links) // work.links
+    bar = tqdm(
+        total=work.steps,
+        initial=work.steps - ahead,
+        desc="steps",
+        unit="step",
+        unit_scale=True,
+        disable=None,
+        dynamic_ncols=True,
+    )
+    with bar:
+        yield _Progress(work, missing, bar)
+
+
+def stepping_checked(stop: StopFlag, advance: Advance) -> Advance:
+    """ADVANCE that also looks at the flag."""
+
+    def checked(steps: int) -> None:
+        advance(steps)
+        stop.check()
+
+    return checked
 
 
 def compute_blocks(
-    work: Work, blocks: Sequence[int], jobs: int, stop: StopFlag, progress: Callable[[int], None]
+    work: Work, blocks: Iterable[int], jobs: int, stop: StopFlag, progress: Callable[[int], None]
 ) -> Iterator[Done]:
     """Compute BLOCKS on JOBS cores; yields each when it is on disk, in any order.
 
-    PROGRESS is told of steps as they are done. When STOP is raised, the blocks in flight are given up.
+    A block is taken from BLOCKS when a core is free for it, and not before. PROGRESS is told of steps as they are done.
+    When STOP is raised, the blocks in flight are given up.
 
     Raises
     ------
@@ -72,22 +147,20 @@ def compute_blocks(
     RunError
         If a block cannot be written, or a worker process dies.
     """
-    if jobs == 1 or len(blocks) == 1:
+    if isinstance(blocks, Sized):
+        jobs = min(jobs, len(blocks))
+    if jobs <= 1:
         yield from _in_this_process(work, blocks, stop, progress)
     else:
-        yield from _in_workers(work, blocks, min(jobs, len(blocks)), stop, progress)
+        yield from _in_workers(work, blocks, jobs, stop, progress)
 
 
 def _in_this_process(
-    work: Work, blocks: Sequence[int], stop: StopFlag, progress: Callable[[int], None]
+    work: Work, blocks: Iterable[int], stop: StopFlag, progress: Callable[[int], None]
 ) -> Iterator[Done]:
-    def advance(steps: int) -> None:
-        progress(steps)
-        stop.check()
-
     for block in blocks:
         stop.check()
-        yield compute_block(work, block, advance)
+        yield compute_block(work, block, stepping_checked(stop, progress))
 
 
 _worker: tuple[Work, Any]
@@ -123,7 +196,7 @@ def _deaf_to_interrupts() -> Iterator[None]:
 
 
 def _in_workers(
-    work: Work, blocks: Sequence[int], jobs: int, stop: StopFlag, progress: Callable[[int], None]
+    work: Work, blocks: Iterable[int], jobs: int, stop: StopFlag, progress: Callable[[int], None]
 ) -> Iterator[Done]:
     context = get_context("loky")
     steps_done = context.SimpleQueue()
@@ -134,15 +207,23 @@ def _in_workers(
         initargs=(work, steps_done),
         env={"OMP_NUM_THREADS": "1"},
     )
+    waiting = iter(blocks)
+    pending: set[Future[Done]] = set()
     complete = False
+
+    def refill() -> None:
+        for block in itertools.islice(waiting, jobs - len(pending)):
+            pending.add(pool.submit(_work_on, block))
+
     try:
         with _deaf_to_interrupts():
-            pending: set[Future[Done]] = {pool.submit(_work_on, block) for block in blocks}
+            refill()
         while pending:
             finished, pending = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
             stop.check()
             while not steps_done.empty():
                 progress(steps_done.get())
+            refill()
             for future in finished:
                 yield future.result()
         complete = True
