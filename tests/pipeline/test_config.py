@@ -258,6 +258,40 @@ def test_features_beyond_three_need_an_ensemble_of_weights(tmp_path):
     assert mistakes_of(tmp_path, text) == ["3:13: model.features: at most 3 with the ensemble 'product', found 4"]
 
 
+def test_names_with_line_breaks_stay_on_one_line(tmp_path):
+    text = VALID.replace("gamma: 220", r'"a\nb\u2028": 1').replace("seed: 1", r'seed: "\e[0m\r\n"')
+    found = mistakes_of(tmp_path, text)
+    assert any(line.startswith(r"5:3: model.a\nb\u2028: unknown key") for line in found)
+    assert any(line.endswith(r"found '\x1b[0m\r\n' (text)") for line in found)
+    assert len("\n".join(found).splitlines()) == len(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "assignments", "mistake"),
+    [
+        (
+            "random_weights",
+            ["model.features=64", "model.weights.template=62501"],
+            "model.weights.template: at most 62,500 with 64 features, found 62,501",
+        ),
+        (
+            "phase_diagram",
+            ["plane.y.num=5", "plane.x.num=2000001"],
+            "plane.x.num: a grid of at most 10,000,000 points, found 10,000,005",
+        ),
+        (
+            "escape",
+            ["sweep={parameter: beta, start: 1, stop: 2, num: 10000000}", "starts.number=100000"],
+            "starts.number: a result of at most 8 GiB, found 7,450.7 GiB; sweep fewer values or starts",
+        ),
+    ],
+)
+def test_runs_too_large_for_the_memory_are_refused(root, name, assignments, mistake):
+    with pytest.raises(InputError) as error:
+        load(root / "cfgs" / f"{name}.yaml", CONFIGS, assignments)
+    assert error.value.mistakes == [f"--set {assignments[-1]}: {mistake}"]
+
+
 def test_a_swept_parameter_needs_no_value_and_both_can_be_swept(tmp_path):
     text = VALID.replace("  gamma: 220\n", "").replace("num: 11", "num: 11, gamma_per_beta: 100")
     (tmp_path / "f.yaml").write_text(text)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from mfattn.experiments import CONFIGS, make_experiment
+from mfattn.pipeline.collect import complete_result, draw_result
 from mfattn.pipeline.config import load
 from mfattn.pipeline.errors import InputError, RunError
-from mfattn.pipeline.collect import complete_result, draw_result
 from mfattn.pipeline.executors.local import LocalExecutor
 from mfattn.pipeline.run import Options as RunOptions
 from mfattn.pipeline.run import run_named as run

@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as arrays
 from mfattn.pipeline import store
 from mfattn.pipeline.errors import InputError, RunError
 from mfattn.pipeline.experiment import ArrayLayout
-from mfattn.pipeline.plan import Plan
 from mfattn.pipeline.folder import RunFolder
+from mfattn.pipeline.plan import Plan
 from mfattn.pipeline.store import InvalidFile, pack_arrays, read_arrays, result_hash, set_aside, write_file
 
 PLAN = Plan("0" * 64, 10, 4)

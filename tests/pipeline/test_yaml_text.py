@@ -82,8 +82,11 @@ def test_keys_and_values_know_their_places():
         ("a: !mine 3", "f.yaml:1:4: not valid YAML: tags are not supported, found '!mine'"),
         ("a: b: c", "f.yaml:1:5: not valid YAML"),
         ("a: 1\n---\nb: 2", "f.yaml:2:1: not valid YAML"),
-        ("a: \x00", "f.yaml: not valid YAML"),
-        ("[" * 5000, "f.yaml: nested too deeply"),
+        ("a:\n b: \x00", "f.yaml:2:5: not valid YAML: unacceptable character #x0000"),
+        ("[" * 5000, "f.yaml:1:51: not valid YAML: nested in more than 50 levels"),
+        ("a: !x%0Ay 1", r"f.yaml:1:4: not valid YAML: tags are not supported, found '!x\ny'"),
+        (r'a: "\UFFFFFFFF"', "f.yaml:1:7: not valid YAML: a number that is too large"),
+        (f"%YAML 1.{'9' * 5000}\n---\na: 1", "f.yaml:1:9: not valid YAML: a number that is too large"),
         ("\ta: 1", "f.yaml:1:1: not valid YAML"),
     ],
 )
@@ -140,7 +143,8 @@ def test_names_of_paths():
     [
         (b"", ":1:1: a mapping of keys to values, found nothing"),
         (b"- 1", ":1:1: a mapping of keys to values"),
-        (b"\xff\xfe", ": not UTF-8 text (byte 0)"),
+        (b"\xff\xfe", ":1:1: not UTF-8 text (byte 0)"),
+        ("é: 1\né: ".encode() + b"\xff", ":2:4: not UTF-8 text (byte 10)"),
     ],
 )
 def test_files_that_are_no_configs(tmp_path, content, message):

@@ -16,7 +16,8 @@ aliases and tags (`&name`, `*name`, `!name`) are not supported. A key below an o
 section is given.
 
 Features and their numbers are counted from 1, rows of weights and patterns from 0. A parameter that the sweep sets is
-ignored in `model`. A result may hold 8 GiB.
+ignored in `model`. A result may hold 8 GiB, a grid 10,000,000 points, and each kind of drawn weights 4,000,000 numbers
+(features times `template`).
 """
 
 

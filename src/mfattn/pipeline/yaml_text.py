@@ -154,7 +154,7 @@ def parse_text(text: str, name: str, *, at: KeyPath = ()) -> Document:
         raise InputError(f"{place(mark)}: not valid YAML: {error.problem or error.context}") from None
     except (ValueError, OverflowError):
         # PyYAML converts the digits of \U and %YAML unchecked.
-        mark = loader.get_mark()  # type: ignore[no-untyped-call]
+        mark = loader.get_mark()
         raise InputError(f"{place(mark)}: not valid YAML: a number that is too large") from None
     finally:
         loader.dispose()

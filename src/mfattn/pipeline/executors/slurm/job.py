@@ -148,7 +148,7 @@ class Attempt:
             and self.left > 0.5 * self._seconds
         ):
             raise RunError(f"{what}: ask for more --time, or for a smaller --block-size")
-        if scheduler.state_of(self._job.id) in ("cancelled", "preempted"):
+        if scheduler.was_cancelled(self._job.id):
             raise Stopped(f"{what}; the job was cancelled")
         if self._job.restarts >= self._requeues:
             raise Stopped(f"{what}; put back into the queue {counted(self._requeues, 'time')} already, not again")

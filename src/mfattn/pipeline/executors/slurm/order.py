@@ -108,18 +108,21 @@ class Order:
         """Options of the collector, which starts when all other jobs are over, whatever became of them."""
         layout = self.work.experiment.layout(range(self.work.plan.points))
         size = sum(math.prod(array.shape) * array.dtype.itemsize for array in layout.values())
-        time = f"--time={scheduler.format_time(SHORTEST_LIMIT)}"
+        limit = scheduler.parse_time(self.settings.time or "") or SHORTEST_LIMIT
+        time = f"--time={scheduler.format_time(min(limit, SHORTEST_LIMIT))}"
         memory = f"--mem={_mebibytes(3 * size + LEAST_MEMORY)}"
         return [*self._common("collect", "%j"), time, memory, f"--dependency=afterany:{':'.join(after)}"]
 
     def _common(self, kind: str, log: str) -> list[str]:
-        """Name, folder and log of a job, and whom it is charged to; the folder apart, so that its name may be odd."""
+        """Name, folder and log of a job, and whom it is charged to."""
         settings = self.settings
         name = re.sub(r"[^A-Za-z0-9._-]+", "_", f"{self.work.name}-{kind}")
+        # The scheduler fills in what follows a percent sign, also one in the folder's own name.
+        logs = str(self.work.folder.logs.resolve()).replace("%", "%%")
         options = [
             f"--job-name={name}",
             f"--chdir={self.work.folder.path.resolve()}",
-            f"--output=logs/{kind}-{log}.log",
+            f"--output={logs}/{kind}-{log}.log",
         ]
         options += [f"--partition={settings.partition}"] if settings.partition else []
         return options + ([f"--account={settings.account}"] if settings.account else [])

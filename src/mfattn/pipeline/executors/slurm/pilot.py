@@ -20,7 +20,7 @@ UNMEASURED = 2.0
 
 @dataclass(frozen=True)
 class Pilot:
-    """Seconds of a link, of a block and of compilation on a node, and bytes of memory of a process that computes them."""
+    """Seconds of a link, a block and the compilation on a node, and bytes of memory of a process that computes them."""
 
     link_seconds: float
     block_seconds: float

@@ -74,10 +74,11 @@ def seconds_left(job: str) -> float | None:
     return parse_time((_ask("squeue", "--noheader", f"--jobs={job}", "--format=%L") or "").strip())
 
 
-def state_of(job: str) -> str | None:
-    """State of one job or element, or None where the scheduler does not say."""
-    answer = _ask("squeue", "--noheader", f"--jobs={job}", "--states=all", "--format=%T")
-    return answer.strip().lower() if answer else None
+def was_cancelled(job: str) -> bool:
+    """Whether a user ended JOB, which is about to stop: it is over for the scheduler, and not for want of time."""
+    answer = _ask("squeue", "--noheader", f"--jobs={job}", "--states=all", "--format=%T %r") or ""
+    state, _, reason = answer.strip().partition(" ")
+    return state in ("CANCELLED", "COMPLETING") and reason != "TimeLimit"
 
 
 def requeue(job: str) -> bool:
