@@ -58,7 +58,8 @@ def test_all_mistakes_are_named_at_once(tmp_path):
     text = text.replace("steps: {", "bogus: 1\nsteps: {transient: 3, ")
     found = mistakes_of(tmp_path, text)
     assert sorted(found) == [
-        "10:1: bogus: unknown key; allowed are experiment, model, start, sweep, steps, lyapunov, observe, figure",
+        "10:1: bogus: unknown key; allowed are "
+        "experiment, slurm, model, start, sweep, steps, lyapunov, observe, figure",
         "11:23: steps.transient: given twice (first on line 11)",
         "3:13: model.features: a whole number from 1 to 64, found '3' (text)",
         "5:3: model.gama: unknown key; did you mean 'gamma'?",

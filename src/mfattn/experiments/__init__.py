@@ -5,6 +5,7 @@ from typing import Any
 
 from mfattn.experiments.bifurcation import Bifurcation, BifurcationConfig
 from mfattn.experiments.census import Census, CensusConfig
+from mfattn.experiments.continuation import Continuation, ContinuationConfig
 from mfattn.experiments.escape import Escape, EscapeConfig
 from mfattn.experiments.phase_diagram import PhaseDiagram, PhaseDiagramConfig
 from mfattn.experiments.trajectory import Trajectory, TrajectoryConfig
@@ -13,6 +14,7 @@ from mfattn.pipeline.experiment import Experiment
 
 CONFIGS: dict[str, type[RunConfig]] = {
     "bifurcation": BifurcationConfig,
+    "continuation": ContinuationConfig,
     "trajectory": TrajectoryConfig,
     "phase_diagram": PhaseDiagramConfig,
     "census": CensusConfig,
@@ -22,6 +24,7 @@ CONFIGS: dict[str, type[RunConfig]] = {
 
 _EXPERIMENTS: dict[str, Callable[[Any], Experiment]] = {
     "bifurcation": Bifurcation,
+    "continuation": Continuation,
     "trajectory": Trajectory,
     "phase_diagram": PhaseDiagram,
     "census": Census,

@@ -13,6 +13,8 @@ from mfattn.meanfield.families import attention_family
 from mfattn.meanfield.regimes import Regime
 from mfattn.pipeline.experiment import Arrays
 
+_NEEDED = ("regime", "period", "final_attention", "final_position")
+
 KIND_TYPE = np.dtype("<U15")
 
 
@@ -20,7 +22,10 @@ def locate_bifurcations(
     config: MeanFieldConfig, sweep: SweepConfig, weights: Weights, arrays: Mapping[str, NDArray[Any]]
 ) -> Arrays:
     """Arrays of the bifurcation points: kind, parameter, angle over 2π, and period in steps of the cycle."""
-    model = config.model
+    model, computed = config.model, arrays["final_position"] >= 0
+    if not computed.any():
+        return _point_arrays([], 1)
+    arrays = {name: arrays[name][computed] for name in (*PARAMETERS, *_NEEDED)}
     resting = weights.context_length if sweep.parameter == "epsilon" or model.epsilon else 1
     states = _states_at_one_position(weights, model.output_scale, arrays)
     attracted = np.isin(arrays["regime"], [Regime.REST, Regime.PERIODIC]) & (arrays["period"] % resting == 0)

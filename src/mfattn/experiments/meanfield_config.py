@@ -330,38 +330,39 @@ class StartedConfig(MeanFieldConfig):
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         """What does not fit together."""
         yield from super().mistakes()
-        yield from self._start_mistakes()
+        yield from start_mistakes(("start",), self.start, self.model)
 
-    def _start_mistakes(self) -> Iterator[tuple[KeyPath, str]]:
-        start, model = self.start, self.model
-        given = [name for name in ("prompt", "pattern", "context") if getattr(start, name) is not None]
-        if len(given) != 1:
-            found = " and ".join(given) or "none"
-            yield ("start",), f"exactly one of prompt, pattern and context, found {found}"
-            return
-        assigned = isinstance(model.weights, AssignedWeights)
-        if start.context is not None:
-            yield from self._context_mistakes(start.context)
-        elif start.prompt is not None and assigned:
-            yield ("start", "prompt"), "not with the ensemble 'assigned', which has no tokens; use pattern or context"
-        elif start.prompt is not None:
-            rows = RANDOM_PROMPTS if start.prompt.source == "random" else model.features
-            if start.prompt.row >= rows:
-                yield ("start", "prompt", "row"), f"a whole number from 0 to {rows - 1}, found {start.prompt.row}"
-        elif not isinstance(model.weights, AssignedWeights):
-            yield ("start", "pattern"), f"only with the ensemble 'assigned', found '{model.weights.ensemble}'"
-        elif start.pattern not in {index for name in FIELDS for index in getattr(model.weights.patterns, name)}:
-            yield ("start", "pattern"), f"a pattern that some feature holds, found {start.pattern}"
 
-    def _context_mistakes(self, context: ContextConfig) -> Iterator[tuple[KeyPath, str]]:
-        length, features = 2**self.model.position_bits, self.model.features
-        if context.newest_position >= length:
-            place = ("start", "context", "newest_position")
-            yield place, f"a whole number from 0 to {length - 1}, found {context.newest_position}"
-        widths = [len(row) for row in context.attention]
-        if widths != [features] * length:
-            found = f"{len(widths)} of {sorted(set(widths))}"
-            yield ("start", "context", "attention"), f"{length} vectors of {features} numbers (L, M), found {found}"
+def start_mistakes(path: KeyPath, start: StartConfig, model: ModelConfig) -> Iterator[tuple[KeyPath, str]]:
+    """Why the start at PATH is not one of the model."""
+    given = [name for name in ("prompt", "pattern", "context") if getattr(start, name) is not None]
+    if len(given) != 1:
+        found = " and ".join(given) or "none"
+        yield path, f"exactly one of prompt, pattern and context, found {found}"
+        return
+    assigned = isinstance(model.weights, AssignedWeights)
+    if start.context is not None:
+        yield from ((((*path, "context", *inner), text) for inner, text in _context_mistakes(start.context, model)))
+    elif start.prompt is not None and assigned:
+        yield (*path, "prompt"), "not with the ensemble 'assigned', which has no tokens; use pattern or context"
+    elif start.prompt is not None:
+        rows = RANDOM_PROMPTS if start.prompt.source == "random" else model.features
+        if start.prompt.row >= rows:
+            yield (*path, "prompt", "row"), f"a whole number from 0 to {rows - 1}, found {start.prompt.row}"
+    elif not isinstance(model.weights, AssignedWeights):
+        yield (*path, "pattern"), f"only with the ensemble 'assigned', found '{model.weights.ensemble}'"
+    elif start.pattern not in {index for name in FIELDS for index in getattr(model.weights.patterns, name)}:
+        yield (*path, "pattern"), f"a pattern that some feature holds, found {start.pattern}"
+
+
+def _context_mistakes(context: ContextConfig, model: ModelConfig) -> Iterator[tuple[KeyPath, str]]:
+    length, features = 2**model.position_bits, model.features
+    if context.newest_position >= length:
+        yield ("newest_position",), f"a whole number from 0 to {length - 1}, found {context.newest_position}"
+    widths = [len(row) for row in context.attention]
+    if widths != [features] * length:
+        found = f"{len(widths)} of {sorted(set(widths))}"
+        yield ("attention",), f"{length} vectors of {features} numbers (L, M), found {found}"
 
 
 def swept_parameters(config: MeanFieldConfig) -> set[str]:

@@ -25,7 +25,7 @@ DARKEST_SHARE = 0.03
 SECTION_SHARE = 0.08
 """Share of a column that one section may cover; a denser one is thinned evenly, so that the density shows between."""
 
-_INK = LinearSegmentedColormap.from_list("ink", [(0.80, 0.80, 0.80), (0.45, 0.45, 0.45), (0.0, 0.0, 0.0)])
+INK = LinearSegmentedColormap.from_list("ink", [(0.80, 0.80, 0.80), (0.45, 0.45, 0.45), (0.0, 0.0, 0.0)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,8 @@ class Diagram:
         """The panel of FEATURE, with the SECTIONS of some features, from a bifurcation result."""
         index = list(arrays["features"]).index(feature)
         counts = arrays[f"raster_{observable}"][:, index]
-        total = int(counts[0].sum()) + int(arrays[f"outside_{observable}"][0, index].sum())
+        outside = arrays[f"outside_{observable}"][:, index].sum(axis=1, dtype=np.int64)
+        total = int((counts.sum(axis=1, dtype=np.int64) + outside).max())
         chosen = {
             int(j): arrays[f"section_{observable}"][:, pair]
             for pair, (i, j) in enumerate(arrays["section_pairs"])
@@ -85,8 +86,8 @@ def draw_diagrams(
     below = [] if measured is None else [(draw_exponents, measured), (draw_dimension, measured)]
     rows = len(diagrams) + math.ceil(len(below) / columns)
     with house_style():
-        figure, axes = _make_axes(rows, columns, legend_rows=1 + 2 * bool(below))
-        norm = _shading(diagrams[0][0].total)
+        figure, axes = panel_grid(rows, columns, legend_rows=1 + 2 * bool(below))
+        norm = shading(diagrams[0][0].total)
         for row, line in zip(axes, diagrams, strict=False):
             for panel, diagram in zip(row, line, strict=True):
                 _draw_panel(panel, values, diagram, norm)
@@ -100,12 +101,12 @@ def draw_diagrams(
         height = figure.get_size_inches()[1]
         top = axes[0, -1].get_position()
         bar = figure.add_axes((top.x1 + 0.015, top.y1 - 3 / height, 0.012, 3 / height))
-        figure.colorbar(ScalarMappable(norm, _INK), cax=bar, extend="max", label="share of steps in a bin")
+        figure.colorbar(ScalarMappable(norm, INK), cax=bar, extend="max", label="share of steps in a bin")
         _add_legend(figure, diagrams, measured)
     return figure
 
 
-def _make_axes(rows: int, columns: int, *, legend_rows: int) -> tuple[Figure, NDArray[Any]]:
+def panel_grid(rows: int, columns: int, *, legend_rows: int) -> tuple[Figure, NDArray[Any]]:
     """Panels of one size whatever their number; placed by hand, which takes no trial drawing."""
     foot = 0.6 + 0.3 * legend_rows
     width, height = 1.9 + 4.5 * columns, 0.4 + foot + 2.0 * rows
@@ -118,7 +119,7 @@ def _make_axes(rows: int, columns: int, *, legend_rows: int) -> tuple[Figure, ND
     return figure, axes
 
 
-def _shading(total: int) -> LogNorm:
+def shading(total: int) -> LogNorm:
     """Logarithmic shades from a single step of TOTAL to `DARKEST_SHARE`, over a decade at the least."""
     return LogNorm(min(1 / total, DARKEST_SHARE / 10), DARKEST_SHARE, clip=True)
 
@@ -146,7 +147,7 @@ def _colour(feature: int) -> str:
 
 def _draw_panel(axes: Axes, values: NDArray[np.float64], diagram: Diagram, norm: LogNorm) -> None:
     """Density as an image in grey, the sections over it in colour."""
-    low, high = _occupied(diagram.counts)
+    low, high = occupied_bins(diagram.counts)
     columns, rows = math.ceil(len(values) / LARGEST_COLUMNS), math.ceil((high - low) / LARGEST_ROWS)
     image = _render(diagram, slice(low, high), columns, rows, norm)
     left, right_cell = cells(values)
@@ -162,12 +163,12 @@ def _draw_panel(axes: Axes, values: NDArray[np.float64], diagram: Diagram, norm:
 
 def _render(diagram: Diagram, bins: slice, columns: int, rows: int, norm: LogNorm) -> NDArray[np.uint8]:
     """Image (bins, values, RGBA) of a panel, with a cell for each so many values (COLUMNS) and bins (ROWS)."""
-    pooled = _pool(diagram.counts[:, bins], columns, rows).T
-    image = _INK(norm(pooled / diagram.total), bytes=True)
+    pooled = pooled_counts(diagram.counts[:, bins], columns, rows).T
+    image = INK(norm(pooled / diagram.total), bytes=True)
     image[pooled == 0] = 255
     for feature, section in sorted(diagram.sections.items()):
         # One value out of each pooled few: pooled, the dots of a chaotic band would hide the density.
-        hit = _thin(_pool(section[::columns, bins], 1, rows).T > 0)
+        hit = _thin(pooled_counts(section[::columns, bins], 1, rows).T > 0)
         image[hit] = np.multiply(to_rgba(_colour(feature)), 255)
     return image
 
@@ -179,7 +180,7 @@ def _thin(hit: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return hit & (rank % every == 0)
 
 
-def _occupied(counts: NDArray[np.unsignedinteger]) -> tuple[int, int]:
+def occupied_bins(counts: NDArray[np.unsignedinteger]) -> tuple[int, int]:
     """Range of bins that hold anything, with a margin; all of them where none does."""
     held = np.flatnonzero(counts.any(axis=0))
     if held.size == 0:
@@ -188,7 +189,7 @@ def _occupied(counts: NDArray[np.unsignedinteger]) -> tuple[int, int]:
     return max(0, int(held[0]) - margin), min(counts.shape[1], int(held[-1]) + 1 + margin)
 
 
-def _pool(counts: NDArray[np.unsignedinteger], columns: int, rows: int) -> NDArray[np.unsignedinteger]:
+def pooled_counts(counts: NDArray[np.unsignedinteger], columns: int, rows: int) -> NDArray[np.unsignedinteger]:
     """Largest count of each cell of COLUMNS values and ROWS bins, so that thin lines survive."""
     if columns > 1:
         counts = np.maximum.reduceat(counts, np.arange(0, counts.shape[0], columns), axis=0)

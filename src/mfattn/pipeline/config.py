@@ -201,7 +201,7 @@ def dereference(root: JsonSchema, node: JsonSchema) -> JsonSchema:
 
 def describe(root: JsonSchema, node: JsonSchema) -> str:
     """What a schema allows, in words: ``a whole number above 0``."""
-    node = dereference(root, node)
+    node = {**dereference(root, node), **{key: node[key] for key in ("examples",) if key in node}}
     if "const" in node:
         return f"'{node['const']}'"
     if "enum" in node:

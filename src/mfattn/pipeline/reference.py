@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from mfattn.pipeline.config import JsonSchema, RunConfig, dereference, describe
+from mfattn.pipeline.config import JsonSchema, RunConfig, SlurmConfig, dereference, describe
 
 _INTRODUCTION = """\
 # Keys of the config files
@@ -26,12 +26,20 @@ def markdown(schemas: Mapping[str, type[RunConfig]]) -> str:
     parts = [_INTRODUCTION]
     for name, schema in schemas.items():
         root = schema.model_json_schema()
+        own = {key: entry for key, entry in root["properties"].items() if key not in RunConfig.model_fields}
+        own = {"experiment": root["properties"]["experiment"]} | own
         parts.append(f"\n## `experiment: {name}`\n\n{root['description'].splitlines()[0]}\n")
-        parts.append("\n| key | what it is | allowed | default |\n|---|---|---|---|\n")
-        parts += [
-            f"| `{key}` | {what} | {allowed} | {default} |\n" for key, what, allowed, default in _rows(root, root, "")
-        ]
+        parts += _table(_rows(root, {**root, "properties": own}, ""))
+    root = SlurmConfig.model_json_schema()
+    parts.append(f"\n## `slurm`, in every config\n\n{root['description'].splitlines()[0]}\n")
+    parts += _table(_rows(root, root, "slurm."))
     return "".join(parts)
+
+
+def _table(rows: Iterator["_Row"]) -> Iterator[str]:
+    yield "\n| key | what it is | allowed | default |\n|---|---|---|---|\n"
+    for key, what, allowed, default in rows:
+        yield f"| `{key}` | {what} | {allowed} | {default} |\n"
 
 
 class _Row(NamedTuple):
