@@ -10,7 +10,10 @@ from PIL import Image
 from mfattn.experiments import CONFIGS, make_experiment
 from mfattn.pipeline.config import load
 from mfattn.pipeline.errors import PipelineError
-from mfattn.pipeline.run import Options, run, say
+from mfattn.pipeline.executors.local import available_cores
+from mfattn.pipeline.messages import say
+from mfattn.pipeline.run import Options, run_named
+from mfattn.pipeline.runs import Places
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "figures" / "reference"
@@ -24,6 +27,12 @@ CONFIG_NAMES = (
     "trajectory_p5",
     "census",
     "escape",
+    "continuation",
+    "continuation_zoom",
+    "continuation_zoom2",
+    "continuation_p5",
+    "continuation_p5_zoom",
+    "continuation_p5_zoom2",
 )
 SCALE = 0.45
 """Size of a small copy."""
@@ -41,7 +50,7 @@ def make(name: str, out: Path) -> str:
     """Run one config, copy its figures, and return its row of the table."""
     experiment = make_experiment(load(ROOT / "cfgs" / f"{name}.yaml", CONFIGS))
     start = time.perf_counter()
-    run(experiment, name, Options(out=out))
+    run_named(experiment, name, Options(Places(out)))
     seconds = time.perf_counter() - start
     pictures = sorted((out / "figures").glob("*.png"))
     for picture in pictures:
@@ -66,7 +75,7 @@ def main() -> int:
             except PipelineError as error:
                 print(error, file=sys.stderr)
                 return error.status
-    (REFERENCE / "README.md").write_text(INTRODUCTION.format(cores=Options().workers) + "".join(rows))
+    (REFERENCE / "README.md").write_text(INTRODUCTION.format(cores=available_cores()) + "".join(rows))
     say("written", str(REFERENCE))
     return 0
 

@@ -69,7 +69,7 @@ class BifurcationConfig(DiagramConfig, StartedConfig):
         return sorted({int(np.argmin(np.abs(values - value))) for value in self.observe.keep_orbits})
 
 
-class Bifurcation(DiagramExperiment[BifurcationConfig], StartedExperiment[BifurcationConfig]):
+class Bifurcation(StartedExperiment[BifurcationConfig], DiagramExperiment[BifurcationConfig]):
     """The bifurcation experiment; see `mfattn.pipeline.experiment.Experiment`."""
 
     numeric_sections = ("start", "sweep", "steps", "lyapunov")

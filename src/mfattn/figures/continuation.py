@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, to_rgb
+from matplotlib.colors import LogNorm, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -87,8 +87,10 @@ def draw_continuation(
             panel.set_axis_off()
         for panel in axes.ravel()[: len(shown) + len(below)]:
             _shade(panel, values, apart)
-        for panel in axes[-1]:
-            panel.set_xlabel(AXIS_LABELS[parameter])
+        for column in axes.T:
+            lowest = [panel for panel in column if panel.axison][-1]
+            lowest.tick_params(labelbottom=True)
+            lowest.set_xlabel(AXIS_LABELS[parameter])
         axes[0, 0].set_title(caption, loc="left")
         _add_legends(figure, arrays, labels)
     return figure
@@ -96,6 +98,11 @@ def draw_continuation(
 
 def _colour(chain: int) -> str:
     return CHAIN_COLOURS[chain % len(CHAIN_COLOURS)]
+
+
+def _mixed(*chains: int) -> str:
+    """Colour of what several chains visit, but not all."""
+    return to_hex(np.mean([to_rgb(_colour(chain)) for chain in chains], axis=0))
 
 
 def _draw_densities(
@@ -199,6 +206,7 @@ def _add_legends(figure: Figure, arrays: Mapping[str, NDArray[Any]], labels: Seq
     names = arrays["chain_name"]
     handles: list[Any] = [Patch(color=_colour(chain), label=f"only {name}") for chain, name in enumerate(names)]
     if len(names) > 1:
+        handles += [Patch(color=_mixed(0, 1), label="some chains: mixed colours")] * (len(names) > 2)
         handles += [
             Patch(color="0.45", label="all chains, darker where they stay longer"),
             Patch(color=(1.0, 0.93, 0.75), label="different attractors"),
