@@ -78,7 +78,8 @@ def test_all_mistakes_are_named_at_once(tmp_path):
         (
             ": bifurcation",
             ": bifurcate",
-            "1:13: experiment: one of bifurcation, continuation, trajectory, phase_diagram, census, escape, found 'bifurcate' (text)",
+            "1:13: experiment: one of bifurcation, continuation, trajectory, phase_diagram, census, escape, "
+            "found 'bifurcate' (text)",
         ),
         (
             ": bifurcation",

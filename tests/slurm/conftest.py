@@ -74,14 +74,15 @@ def cluster(tmp_path_factory):
 
 
 class SubmittedRun:
-    """A run of cfgs/smoke.yaml, made small, in a folder of its own."""
+    """A run of a config, made small, in a folder of its own."""
 
-    def __init__(self, cluster: Cluster, root: Path, out: Path, *settings: str) -> None:
+    def __init__(self, cluster: Cluster, root: Path, out: Path, *settings: str, config: str = "smoke") -> None:
         self.cluster, self.out = cluster, out
         self.config = out / "small.yaml"
         self.config.parent.mkdir(parents=True, exist_ok=True)
-        self.config.write_bytes((root / "cfgs" / "smoke.yaml").read_bytes())
-        self._settings = [word for setting in (*SETTINGS, *settings) for word in ("--set", setting)]
+        self.config.write_bytes((root / "cfgs" / f"{config}.yaml").read_bytes())
+        common = SETTINGS if config == "smoke" else ()
+        self._settings = [word for setting in (*common, *settings) for word in ("--set", setting)]
 
     @property
     def folder(self) -> Path:
@@ -141,7 +142,7 @@ class SubmittedRun:
 @pytest.fixture
 def submitted(cluster, root, tmp_path):
     """Makes a small run in a folder of the test."""
-    yield lambda *settings: SubmittedRun(cluster, root, tmp_path / "out", *settings)
+    yield lambda *settings, **more: SubmittedRun(cluster, root, tmp_path / "out", *settings, **more)
     cluster.call("scancel", "--user=root", check=False)
 
 

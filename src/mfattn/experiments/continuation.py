@@ -17,7 +17,7 @@ from mfattn.experiments.measuring import REGIME_LABELS
 from mfattn.experiments.stepping import mover, step_seconds
 from mfattn.experiments.weights_config import Tuple
 from mfattn.meanfield import Context, Orbits
-from mfattn.meanfield.hysteresis import density_distance, outward, ranges_above
+from mfattn.meanfield.hysteresis import are_apart, density_distance, outward, runs
 from mfattn.meanfield.regimes import Regime
 from mfattn.pipeline.config import Config
 from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays, Chain, Experiment, Table
@@ -26,12 +26,8 @@ from mfattn.pipeline.yaml_text import KeyPath
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-HYSTERESIS = 0.01
-"""Distance between the densities of two chains, as a share of the diagram's height, from which they are told apart.
-
-Two samples of 150,000 steps from one chaotic attractor differ by less: in the chaos of the published zoom (β > 1.276)
-by 0.002 in the middle of 47 values, and by 0.007 at most.
-"""
+REGULAR = (Regime.REST, Regime.PERIODIC, Regime.QUASI_PERIODIC, Regime.TWO_FREQUENCIES)
+"""Regimes whose densities have no sampling noise."""
 
 
 class ChainStepsConfig(Config):
@@ -236,17 +232,25 @@ class Continuation(DiagramExperiment[ContinuationConfig]):
         }
 
     def derive(self, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
-        """Distance of each pair of chains: the largest over features and observables, in heights of the diagram."""
-        count = self.config.sweep.count
-        width = float(arrays["bin_edges"][1] - arrays["bin_edges"][0])
-        distances = np.zeros((len(arrays["chain_pair"]), count))
+        """Distance of each pair of chains, in heights of the diagram, and whether they are on different attractors.
+
+        The distance is the largest over features and observables. Bifurcation points are what `bifurcation` looks for.
+        """
+        pairs, chains, count = arrays["chain_pair"], len(self.config.chains), self.config.sweep.count
+        width, bin_size = float(arrays["bin_edges"][1] - arrays["bin_edges"][0]), 0.0
+        distances = np.zeros((len(pairs), count))
         for name in self.config.observe.observables:
-            rasters = arrays[f"raster_{name}"].reshape(len(self.config.chains), count, len(self.config.features), -1)
+            rasters = arrays[f"raster_{name}"].reshape(chains, count, len(self.config.features), -1)
             heights = np.maximum((rasters > 0).any(axis=(0, 1)).sum(axis=-1), 1) * width
-            for row, (first, second) in zip(distances, arrays["chain_pair"], strict=True):
-                apart = density_distance(rasters[first], rasters[second], width) / heights
-                np.maximum(row, apart.max(axis=1), out=row)
-        return {"chain_distance": distances}
+            bin_size = max(bin_size, width / heights.min())
+            for row, (first, second) in zip(distances, pairs, strict=True):
+                distance = density_distance(rasters[first], rasters[second], width) / heights
+                np.maximum(row, distance.max(axis=1), out=row)
+        regular = np.zeros((chains, count), dtype=bool)
+        if self.config.lyapunov is not None:
+            regular = np.isin(arrays["regime"], REGULAR).reshape(chains, count)
+        apart = are_apart(distances, regular[pairs].all(axis=1), bin_size)
+        return {"chain_distance": distances, "chain_apart": apart}
 
     def findings(self, arrays: Mapping[str, NDArray[Any]]) -> list[tuple[str, str]]:
         """Regimes of each chain, and where chains are on different attractors."""
@@ -257,27 +261,37 @@ class Continuation(DiagramExperiment[ContinuationConfig]):
                 f"{np.count_nonzero(own == regime):,} {regime.label}" for regime in Regime if (own == regime).any()
             ]
             found.append((f"chain {chain.name}", ", ".join(counts)))
-        values = self.config.sweep.grid
-        for (first, second), distance in zip(arrays["chain_pair"], arrays["chain_distance"], strict=True):
+        for (first, second), apart in zip(arrays["chain_pair"], arrays["chain_apart"], strict=True):
             names = f"{self.config.chains[first].name} and {self.config.chains[second].name}"
-            ranges = [
-                f"{low:g}" if low == high else f"{low:g} to {high:g}" for low, high in self._apart(values, distance)
-            ]
-            found.append(
-                (f"{names} apart", f"{self.config.sweep.parameter} = {', '.join(ranges)}" if ranges else "nowhere")
-            )
+            found.append((f"{names} apart", self._ranges(apart) or "nowhere"))
         return found
 
-    @staticmethod
-    def _apart(values: NDArray[np.float64], distance: NDArray[np.float64]) -> list[tuple[float, float]]:
-        return list(ranges_above(values, distance, HYSTERESIS))
+    def _ranges(self, flags: NDArray[np.bool_]) -> str:
+        """Where in the sweep something is so, in words."""
+        ranges = [
+            f"{low:g}" if low == high else f"{low:g} to {high:g}" for low, high in runs(self.config.sweep.grid, flags)
+        ]
+        return f"{self.config.sweep.parameter} = {', '.join(ranges)}" if ranges else ""
 
     def tables(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Table]:
-        """What the diagram shows, with the chain of each row, and the numbers of every point."""
+        """What the diagram shows, with the chain of each row, the numbers of every point, and those of every pair."""
         parameter = self.config.sweep.parameter
         labels = {"chain": arrays["chain_name"][arrays["chain"]], parameter: arrays[parameter]}
         diagram = diagram_table(arrays, self.config.observe.observables, labels)
-        return super().tables(arrays) | {"diagram": diagram}
+        return super().tables(arrays) | {"diagram": diagram, "distances": self._distance_table(arrays)}
+
+    def _distance_table(self, arrays: Mapping[str, NDArray[Any]]) -> Table:
+        """A row for every pair of chains at every value."""
+        names, values = arrays["chain_name"], self.config.sweep.grid.tolist()
+        pairs = zip(
+            arrays["chain_pair"], arrays["chain_distance"].tolist(), arrays["chain_apart"].tolist(), strict=True
+        )
+        rows = (
+            (value, names[first].item(), names[second].item(), distance, apart)
+            for (first, second), distances, flags in pairs
+            for value, distance, apart in zip(values, distances, flags, strict=True)
+        )
+        return Table([self.config.sweep.parameter, "chain", "other", "distance", "apart"], rows)
 
     def draw(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> dict[str, bytes]:
         """The figure as PNG and PDF."""
@@ -295,9 +309,7 @@ class Continuation(DiagramExperiment[ContinuationConfig]):
             for feature in figure.features or config.features[:DEFAULT_FEATURES]
             for name in figure.observables or config.observe.observables
         ]
-        return draw_continuation(
-            arrays, config.sweep.parameter, shown, REGIME_LABELS, HYSTERESIS, self._caption() + note
-        )
+        return draw_continuation(arrays, config.sweep.parameter, shown, REGIME_LABELS, self._caption() + note)
 
 
 CHAIN_LANES = 32

@@ -36,7 +36,7 @@ from mfattn.figures.style import (
     regime_image,
 )
 
-CHAIN_COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
+CHAIN_COLOURS = (BLUE, ORANGE, PURPLE, GREEN, SKY, VERMILION)
 
 SHOWN_EXPONENTS = 2
 """Leading exponents of each chain that are drawn."""
@@ -50,7 +50,6 @@ def draw_continuation(
     parameter: str,
     shown: Sequence[tuple[str, int]],
     labels: Sequence[str],
-    threshold: float,
     caption: str,
 ) -> Figure:
     """Figure of a continuation result.
@@ -65,8 +64,6 @@ def draw_continuation(
         What has a panel, row by row.
     labels : sequence of str
         Name of each regime.
-    threshold : float
-        Distance from which chains are on different attractors; such values are shaded.
     caption : str
         Line above the panels.
     """
@@ -74,7 +71,7 @@ def draw_continuation(
     values = arrays[parameter].reshape(chains, -1)[0]
     observables = len({name for name, _ in shown})
     measured = "regime" in arrays
-    apart = np.nanmax(arrays["chain_distance"], axis=0, initial=0.0) > threshold
+    apart = np.asarray(arrays["chain_apart"].any(axis=0))
     below = [_draw_distances] * (chains > 1) + [_draw_exponents, _draw_regimes] * measured
     rows = len(shown) // observables
     with house_style():
@@ -82,7 +79,7 @@ def draw_continuation(
         for panel, (name, feature) in zip(axes.ravel(), shown, strict=False):
             _draw_densities(panel, values, arrays, name, feature)
         for panel, draw in zip(axes[rows:].ravel(), below, strict=False):
-            draw(panel, values, arrays, labels, threshold)
+            draw(panel, values, arrays, labels)
         for panel in axes[rows:].ravel()[len(below) :]:
             panel.set_axis_off()
         for panel in axes.ravel()[: len(shown) + len(below)]:
@@ -142,18 +139,17 @@ def _overlay(pooled: NDArray[np.unsignedinteger], total: int, norm: LogNorm) -> 
 
 
 def _draw_distances(
-    axes: Axes, values: NDArray[np.float64], arrays: Mapping[str, NDArray[Any]], labels: Sequence[str], threshold: float
+    axes: Axes, values: NDArray[np.float64], arrays: Mapping[str, NDArray[Any]], labels: Sequence[str]
 ) -> None:
     for (first, second), distance in zip(arrays["chain_pair"], arrays["chain_distance"], strict=True):
         height = np.maximum(distance, LEAST_DISTANCE)
         axes.plot(values, height, color=_colour(first), linewidth=1.6)
         axes.plot(values, height, color=_colour(second), linewidth=1.6, linestyle=(0, (2, 2)))
-    axes.axhline(threshold, color="black", linewidth=0.6, linestyle=(0, (4, 3)))
     axes.set(yscale="log", ylim=(LEAST_DISTANCE / 1.5, 2.0), ylabel="distance of chains")
 
 
 def _draw_exponents(
-    axes: Axes, values: NDArray[np.float64], arrays: Mapping[str, NDArray[Any]], labels: Sequence[str], threshold: float
+    axes: Axes, values: NDArray[np.float64], arrays: Mapping[str, NDArray[Any]], labels: Sequence[str]
 ) -> None:
     chains = len(arrays["chain_name"])
     exponents = arrays["exponents"].reshape(chains, len(values), -1)[..., :SHOWN_EXPONENTS]
@@ -171,7 +167,7 @@ def _draw_exponents(
 
 
 def _draw_regimes(
-    axes: Axes, values: NDArray[np.float64], arrays: Mapping[str, NDArray[Any]], labels: Sequence[str], threshold: float
+    axes: Axes, values: NDArray[np.float64], arrays: Mapping[str, NDArray[Any]], labels: Sequence[str]
 ) -> None:
     """A strip for each chain."""
     names = arrays["chain_name"]

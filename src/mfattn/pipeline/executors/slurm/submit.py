@@ -49,7 +49,7 @@ class SlurmExecutor:
         Raises
         ------
         InputError
-            If jobs of an earlier submission are still waiting or running.
+            If jobs of an earlier submission are still waiting or running, or no log can be written to the folder.
         RunError
             If the scheduler does not take a job.
         """
@@ -72,6 +72,10 @@ class SlurmExecutor:
         return False
 
     def _order(self, work: Work, missing: Missing) -> Order:
+        if "\\" in str(work.folder.path.resolve()):
+            raise InputError(
+                f"{work.folder.path}: a backslash in its name, where SLURM writes no log; choose --out DIR"
+            )
         order = Order.of(work, self.settings, fly_pilot(work, missing), missing)
         for word, text in order.describe():
             say(word, text)
