@@ -140,6 +140,7 @@ def test_the_config_reference_is_made_from_the_schema(root, capsys):
 
 STEPS = "steps={transient: 50, record: 50}"
 SMALL_RUNS = {
+    "continuation": ("sweep.num=5", "chain.steps=50", "steps.record=50", "lyapunov.exponents=2"),
     "phase_diagram": (STEPS, "plane.x.num=4", "plane.y.num=3"),
     "census": (STEPS, "sweep.num=2", "starts.number=3"),
     "escape": ("starts.number=2", "saddle={window: 100, fit_from: 0, limit: 1000}"),
@@ -162,9 +163,10 @@ def test_every_command_of_the_readme_runs(root, tmp_path):
     for line in commands:
         words = shlex.split(line, comments=True)
         words[:1] = [sys.executable, "-m", "mfattn"] if words[0] == "mfattn" else [sys.executable]
-        if {"run", "plot"} & set(words) or "scripts/" in line:
+        if {"run", "plot", "report", "export"} & set(words) or "scripts/" in line:
             small = next(sizes for name, sizes in SMALL_RUNS.items() if name in line)
             words += ["--out", str(tmp_path), *(word for size in small for word in ("--set", size))]
+        words = [str(tmp_path / word) if word == "smoke.csv" else word for word in words]
         process = subprocess.run(words, capture_output=True, text=True, cwd=root)
         assert process.returncode == 0, f"{line}\n{process.stderr}"
 
