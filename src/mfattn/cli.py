@@ -4,7 +4,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,6 @@ from mfattn.pipeline.errors import COMPLETE, FAILED, STOPPED, InputError, Pipeli
 if TYPE_CHECKING:
     from mfattn.pipeline.executors import Executor
     from mfattn.pipeline.experiment import Experiment
-    from mfattn.pipeline.run import Options
     from mfattn.pipeline.runs import Run
 
 RUN_EPILOG = """\
@@ -104,7 +103,8 @@ def _add_computing_commands(commands: Any) -> None:
         epilog=RUN_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_run_or_config(submit)
+    submit.add_argument("config", metavar="CFG|RUN", type=Path, help="a YAML config, or the folder of a run")
+    _add_settings(submit)
     submit.add_argument("--block-size", metavar="N", type=int, help="grid points a block; changes no number")
     submit.add_argument("--dry-run", action="store_true", help="say what would be submitted, and submit nothing")
     submit.add_argument("--force", action="store_true", help="rename a run that exists to NAME.1, and compute anew")
@@ -118,7 +118,7 @@ def _add_computing_commands(commands: Any) -> None:
     submit.add_argument(
         "--sbatch", metavar="OPTION", action="append", default=[], help="a further option of sbatch; may be given again"
     )
-    submit.set_defaults(action=_submit)
+    submit.set_defaults(action=_submit, experiment=None)
 
 
 SLURM_OPTIONS = (
@@ -232,7 +232,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 def _add_run_arguments(parser: argparse.ArgumentParser, default: Path | None = None) -> None:
     if default is None:
-        parser.add_argument("config", metavar="CFG", type=Path, help="a YAML config, such as cfgs/zoom.yaml")
+        text = "a YAML config, such as cfgs/zoom.yaml, or the folder of a run"
+        parser.add_argument("config", metavar="CFG", type=Path, help=text)
     else:
         text = f"a YAML config; without it, the published {default.name}"
         parser.add_argument("config", metavar="CFG", type=Path, nargs="?", default=default, help=text)
@@ -254,19 +255,31 @@ def _load(path: Path, assignments: Sequence[str], experiment: str | None = None)
 
 def _run(options: argparse.Namespace) -> None:
     from mfattn.pipeline.executors.local import LocalExecutor
-    from mfattn.pipeline.run import run_named
 
     if options.jobs is not None and options.jobs < 1:
         raise InputError(f"--jobs: a whole number above 0, found {options.jobs}")
-    experiment = _load(options.config, options.assignments, options.experiment)
-    run_named(experiment, options.config.stem, _options(options, LocalExecutor(options.jobs)))
+    _get_computed(options, lambda experiment: LocalExecutor(options.jobs))
 
 
-def _options(options: argparse.Namespace, executor: "Executor") -> "Options":
-    from mfattn.pipeline.run import Options
-    from mfattn.pipeline.runs import Places
+def _get_computed(options: argparse.Namespace, executor_for: Callable[["Experiment"], "Executor"]) -> None:
+    """Get the run computed that a config, or the folder of a run, names."""
+    from mfattn.pipeline.run import Options, run, run_named
+    from mfattn.pipeline.runs import Places, open_run
 
-    return Options(Places(options.out), executor, options.block_size, options.dry_run, options.force)
+    path, experiment = options.config, None
+    if path.is_dir():
+        if options.force or options.block_size:
+            raise InputError(f"{path}: --force and --block-size need the run's config in place of its folder")
+        chosen = open_run(path, lambda config: _load(config, options.assignments, options.experiment))
+        experiment = chosen.experiment
+    else:
+        experiment = _load(path, options.assignments, options.experiment)
+    executor = executor_for(experiment)
+    settings = Options(Places(options.out), executor, options.block_size, options.dry_run, options.force)
+    if path.is_dir():
+        run(chosen, settings)
+    else:
+        run_named(experiment, path.stem, settings)
 
 
 def _open_run(options: argparse.Namespace) -> "Run":
@@ -282,8 +295,6 @@ def _submit(options: argparse.Namespace) -> None:
     import json
 
     from mfattn.pipeline.executors.slurm.submit import SlurmExecutor
-    from mfattn.pipeline.run import run, run_named
-    from mfattn.pipeline.runs import open_run
 
     for option, _, _ in SLURM_OPTIONS:
         key = option.replace("-", "_")
@@ -294,16 +305,7 @@ def _submit(options: argparse.Namespace) -> None:
             options.assignments.append(f"slurm.{key}={text}")
     if options.sbatch:
         options.assignments.append(f"slurm.options={json.dumps(options.sbatch)}")
-    if options.run.is_dir():
-        if options.force or options.block_size:
-            raise InputError(f"{options.run}: --force and --block-size need the run's config in place of its folder")
-        chosen = open_run(options.run, lambda config: _load(config, options.assignments))
-        executor = SlurmExecutor(chosen.experiment.config.slurm, options.only_missing)
-        run(chosen, _options(options, executor))
-        return
-    experiment = _load(options.run, options.assignments)
-    executor = SlurmExecutor(experiment.config.slurm, options.only_missing)
-    run_named(experiment, options.run.stem, _options(options, executor))
+    _get_computed(options, lambda experiment: SlurmExecutor(experiment.config.slurm, options.only_missing))
 
 
 def _status(options: argparse.Namespace) -> None:

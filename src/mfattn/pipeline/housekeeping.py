@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from mfattn.pipeline.messages import gibibytes
+from mfattn.pipeline.plan import Plan
 from mfattn.pipeline.runs import find_runs
 
 OLD_SECONDS = 3600.0
@@ -16,12 +16,22 @@ OLD_SECONDS = 3600.0
 def list_runs(results: Path) -> Iterator[str]:
     """A line for each run below RESULTS: its folder, how it stands, its size and its age."""
     for path in find_runs(results):
-        blocks = len(list((path / "blocks").glob("*.npz")))
-        state = "complete" if (path / "result.npz").exists() else f"{blocks:,} blocks"
         files = [file.stat() for file in path.rglob("*") if file.is_file()]
-        size = sum(file.st_size for file in files)
+        size = sum(file.st_size for file in files) / 2**20
         changed = time.strftime("%Y-%m-%d %H:%M", time.localtime(max(file.st_mtime for file in files)))
-        yield f"{path!s:<48} {state:<14} {gibibytes(size):>8}   {changed}"
+        yield f"{path!s:<48} {_state(path):<16} {size:>9,.1f} MB   {changed}"
+
+
+def _state(path: Path) -> str:
+    """How a run stands, by the names of its files."""
+    if (path / "result.npz").exists():
+        return "complete"
+    done = len(list((path / "blocks").glob("*.npz")))
+    try:
+        plan = Plan.from_json((path / "plan.json").read_text())
+    except (OSError, ValueError, TypeError):
+        return "without a plan"
+    return f"{done:,}/{plan.blocks:,} blocks"
 
 
 def orphans(results: Path, figures: Path) -> Iterator[Path]:

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from mfattn.pipeline.errors import RunError
 from mfattn.pipeline.experiment import Advance
 from mfattn.pipeline.messages import clock, counted, say
-from mfattn.pipeline.stop import StopFlag, stop_on_signals
+from mfattn.pipeline.stop import SIGNALS, WARNING, StopFlag, stop_on_signals
 from mfattn.pipeline.work import Done, Missing, Work, compute_block, walk_link
 
 POLL_SECONDS = 0.1
@@ -186,13 +186,14 @@ def _work_on(block: int) -> Done:
 
 
 @contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Processes started within the block ignore interrupts: the parent hears them, and stops its workers itself."""
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _deaf_to_signals() -> Iterator[None]:
+    """Processes started within the block ignore what may stop a job: the parent hears it, and stops them itself."""
+    previous = {number: signal.signal(number, signal.SIG_IGN) for number in (*SIGNALS, WARNING)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _in_workers(
@@ -216,7 +217,7 @@ def _in_workers(
             pending.add(pool.submit(_work_on, block))
 
     try:
-        with _deaf_to_interrupts():
+        with _deaf_to_signals():
             refill()
         while pending:
             finished, pending = wait(pending, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)

@@ -86,7 +86,7 @@ class Order:
         if settings.elements and cut.elements < min(settings.elements, len(cut.blocks)):
             few = f"{counted(cut.elements, 'element')}, each with more blocks, in place of {settings.elements:,}"
             notes.append(("note", f"{few}: the cluster's arrays hold no more"))
-        limit = scheduler.parse_time(settings.time or "")
+        limit = self._limit
         if limit is not None and limit < max(self.element_seconds, self.chain_seconds if cut.links else 0.0):
             again = f"it saves and goes back into the queue, up to {counted(cut.requeues, 'time')}"
             notes.append(("note", f"a job is expected to take longer than {settings.time}: {again}"))
@@ -108,8 +108,7 @@ class Order:
         """Options of the collector, which starts when all other jobs are over, whatever became of them."""
         layout = self.work.experiment.layout(range(self.work.plan.points))
         size = sum(math.prod(array.shape) * array.dtype.itemsize for array in layout.values())
-        limit = scheduler.parse_time(self.settings.time or "") or SHORTEST_LIMIT
-        time = f"--time={scheduler.format_time(min(limit, SHORTEST_LIMIT))}"
+        time = f"--time={scheduler.format_time(min(self._limit or SHORTEST_LIMIT, SHORTEST_LIMIT))}"
         memory = f"--mem={_mebibytes(3 * size + LEAST_MEMORY)}"
         return [*self._common("collect", "%j"), time, memory, f"--dependency=afterany:{':'.join(after)}"]
 
@@ -129,10 +128,16 @@ class Order:
 
     def _needs(self, seconds: float, slowest: float, cpus: int) -> list[str]:
         time = self._time(seconds)
-        # Half of the limit at most: a warning that comes at once would stop a short job before its first block.
-        longest = int((scheduler.parse_time(time) or math.inf) / 2)
-        lead = self.settings.lead or min(max(120, round(2 * slowest + 60)), longest)
+        lead = self.settings.lead or max(120, round(2 * slowest + 60))
+        if self.settings.lead is None and self._limit is not None:
+            # A warning that comes at once would stop a short job before its first block.
+            lead = min(lead, int(self._limit / 2))
         return [f"--time={time}", f"--mem={self._memory(cpus)}", f"--cpus-per-task={cpus}", f"--signal=B:USR1@{lead}"]
+
+    @property
+    def _limit(self) -> float | None:
+        """Seconds of the time limit that the settings name; for the scheduler 0 is none."""
+        return scheduler.parse_time(self.settings.time or "") or None
 
     def _time(self, seconds: float) -> str:
         return self.settings.time or scheduler.format_time(max(2 * seconds, SHORTEST_LIMIT))
