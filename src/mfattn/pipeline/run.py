@@ -53,9 +53,9 @@ def run(chosen: Run, options: Options) -> None:
         options.executor.rehearse(work, missing_parts(work))
         return
     chosen.set_bad_plan_aside()
+    chosen = chosen.open()
     arrays = finished_result(chosen)
     if arrays is None:
-        chosen = chosen.open()
         work = chosen.work()
         missing = missing_parts(work)
         set_bad_aside(missing)
