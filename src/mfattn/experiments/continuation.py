@@ -300,16 +300,17 @@ class Continuation(DiagramExperiment[ContinuationConfig]):
         return render(self.figure(arrays, note))
 
     def figure(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> "Figure":
-        """The densities of all chains over each other, their exponents, regimes and distances."""
+        """The diagrams of all chains side by side, with their exponents, regimes and distances."""
         from mfattn.figures.continuation import draw_continuation
 
         config, figure = self.config, self.config.figure
         shown = [
             (name, feature)
-            for feature in figure.features or config.features[:DEFAULT_FEATURES]
             for name in figure.observables or config.observe.observables
+            for feature in figure.features or config.features[:DEFAULT_FEATURES]
         ]
-        return draw_continuation(arrays, config.sweep.parameter, shown, REGIME_LABELS, self._caption() + note)
+        sections, caption = figure.crossed(config.features), self._caption() + note
+        return draw_continuation(arrays, config.sweep.parameter, shown, sections, REGIME_LABELS, caption)
 
 
 CHAIN_LANES = 32

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -45,15 +45,20 @@ class Diagram:
 
     @classmethod
     def of(
-        cls, arrays: Mapping[str, NDArray[Any]], observable: str, feature: int, sections: Sequence[int]
+        cls,
+        arrays: Mapping[str, NDArray[Any]],
+        observable: str,
+        feature: int,
+        sections: Sequence[int],
+        points: slice = slice(None),
     ) -> "Diagram":
-        """The panel of FEATURE, with the SECTIONS of some features, from a bifurcation result."""
+        """The panel of FEATURE, with the SECTIONS of some features, from some points of a result."""
         index = list(arrays["features"]).index(feature)
-        counts = arrays[f"raster_{observable}"][:, index]
-        outside = arrays[f"outside_{observable}"][:, index].sum(axis=1, dtype=np.int64)
+        counts = arrays[f"raster_{observable}"][points, index]
+        outside = arrays[f"outside_{observable}"][points, index].sum(axis=1, dtype=np.int64)
         total = int((counts.sum(axis=1, dtype=np.int64) + outside).max())
         chosen = {
-            int(j): arrays[f"section_{observable}"][:, pair]
+            int(j): arrays[f"section_{observable}"][points, pair]
             for pair, (i, j) in enumerate(arrays["section_pairs"])
             if i == feature and j in sections
         }
@@ -90,7 +95,7 @@ def draw_diagrams(
         norm = shading(diagrams[0][0].total)
         for row, line in zip(axes, diagrams, strict=False):
             for panel, diagram in zip(row, line, strict=True):
-                _draw_panel(panel, values, diagram, norm)
+                draw_density(panel, values, diagram, norm)
                 if measured is not None:
                     mark_lines(panel, measured)
         for panel, (draw, shown) in zip(axes[len(diagrams) :].ravel(), below, strict=False):
@@ -98,25 +103,42 @@ def draw_diagrams(
         for panel in axes[-1]:
             panel.set_xlabel(AXIS_LABELS[parameter])
         axes[0, 0].set_title(caption, loc="left")
-        height = figure.get_size_inches()[1]
-        top = axes[0, -1].get_position()
-        bar = figure.add_axes((top.x1 + 0.015, top.y1 - 3 / height, 0.012, 3 / height))
-        figure.colorbar(ScalarMappable(norm, INK), cax=bar, extend="max", label="share of steps in a bin")
+        add_shading_bar(axes[0, -1], norm)
         _add_legend(figure, diagrams, measured)
     return figure
 
 
-def panel_grid(rows: int, columns: int, *, legend_rows: int) -> tuple[Figure, NDArray[Any]]:
-    """Panels of one size whatever their number; placed by hand, which takes no trial drawing."""
+def panel_grid(
+    rows: int, columns: int, *, legend_rows: int, row_height: float = 2.0, head: float = 0.4, alike: bool = False
+) -> tuple[Figure, NDArray[Any]]:
+    """Panels of one size whatever their number; placed by hand, which takes no trial drawing.
+
+    The HEAD above them is for titles; where those of a row are ALIKE, they share an axis.
+    """
     foot = 0.6 + 0.3 * legend_rows
-    width, height = 1.9 + 4.5 * columns, 0.4 + foot + 2.0 * rows
+    width, height = 1.9 + 4.5 * columns, head + foot + row_height * rows
     figure = Figure(figsize=(width, height))
-    margins = {"left": 0.75 / width, "right": 1 - 1.15 / width, "bottom": foot / height, "top": 1 - 0.4 / height}
+    margins = {"left": 0.75 / width, "right": 1 - 1.15 / width, "bottom": foot / height, "top": 1 - head / height}
+    room = {"wspace": 0.12 if alike else 0.2, "hspace": 0.1}
     axes = figure.subplots(
-        rows, columns, sharex=True, squeeze=False, gridspec_kw={**margins, "wspace": 0.2, "hspace": 0.1}
+        rows,
+        columns,
+        sharex=True,
+        sharey="row" if alike else False,
+        squeeze=False,
+        gridspec_kw={**margins, **room},
     )
     figure.align_ylabels(axes)
     return figure, axes
+
+
+def add_shading_bar(panel: Axes, norm: LogNorm) -> None:
+    """The scale of the densities, beside the upper right PANEL."""
+    figure = panel.get_figure(root=True)
+    assert figure is not None
+    height, place = figure.get_size_inches()[1], panel.get_position()
+    bar = figure.add_axes((place.x1 + 0.015, place.y1 - 3 / height, 0.012, 3 / height))
+    figure.colorbar(ScalarMappable(norm, INK), cax=bar, extend="max", label="share of steps in a bin")
 
 
 def shading(total: int) -> LogNorm:
@@ -125,17 +147,27 @@ def shading(total: int) -> LogNorm:
 
 
 def _add_legend(figure: Figure, diagrams: Sequence[Sequence[Diagram]], measured: Exponents | None) -> None:
+    add_section_legend(figure, diagrams, "lower center" if measured is None else "lower left")
+    if measured is None:
+        return
+    own = exponent_handles(measured)
+    figure.legend(handles=own, title=_LEGEND, loc="lower right", ncols=math.ceil(len(own) / 3))
+
+
+def add_section_legend(
+    figure: Figure,
+    diagrams: Sequence[Sequence[Diagram]],
+    place: Literal["lower left", "lower center"],
+    bottom: float = 0.0,
+) -> None:
+    """Colours of the sections that diagrams show, if any."""
     crossed = sorted({j for line in diagrams for diagram in line for j in diagram.sections})
     handles = [Line2D([], [], linestyle="", marker="s", markersize=4, color=_colour(j)) for j in crossed]
     title = "zero-plane section: steps at which\nthis other feature is within the plane"
-    if measured is None:
-        if crossed:
-            figure.legend(handles, list(map(str, crossed)), title=title, loc="lower center", ncols=len(crossed))
-        return
     if crossed:
-        figure.legend(handles, list(map(str, crossed)), title=title, loc="lower left", ncols=len(crossed))
-    own = exponent_handles(measured)
-    figure.legend(handles=own, title=_LEGEND, loc="lower right", ncols=math.ceil(len(own) / 3))
+        box = (0, bottom, 1, 1 - bottom)
+        names = list(map(str, crossed))
+        figure.legend(handles, names, title=title, ncols=len(crossed), loc=place, bbox_to_anchor=box)
 
 
 _LEGEND = "exponents with bands of two standard errors; regimes; bifurcation points of rest states and cycles"
@@ -145,9 +177,15 @@ def _colour(feature: int) -> str:
     return CYCLE[(feature - 1) % len(CYCLE)]
 
 
-def _draw_panel(axes: Axes, values: NDArray[np.float64], diagram: Diagram, norm: LogNorm) -> None:
-    """Density as an image in grey, the sections over it in colour."""
-    low, high = occupied_bins(diagram.counts)
+def draw_density(
+    axes: Axes,
+    values: NDArray[np.float64],
+    diagram: Diagram,
+    norm: LogNorm,
+    bins: tuple[int, int] | None = None,
+) -> None:
+    """Density as an image in grey, the sections over it in colour; over a range of BINS, or those that are occupied."""
+    low, high = bins or occupied_bins(diagram.counts)
     columns, rows = math.ceil(len(values) / LARGEST_COLUMNS), math.ceil((high - low) / LARGEST_ROWS)
     image = _render(diagram, slice(low, high), columns, rows, norm)
     left, right_cell = cells(values)
@@ -163,12 +201,13 @@ def _draw_panel(axes: Axes, values: NDArray[np.float64], diagram: Diagram, norm:
 
 def _render(diagram: Diagram, bins: slice, columns: int, rows: int, norm: LogNorm) -> NDArray[np.uint8]:
     """Image (bins, values, RGBA) of a panel, with a cell for each so many values (COLUMNS) and bins (ROWS)."""
-    pooled = pooled_counts(diagram.counts[:, bins], columns, rows).T
-    image = INK(norm(pooled / diagram.total), bytes=True)
-    image[pooled == 0] = 255
+    pooled = _pool(diagram.counts[:, bins], columns, rows).T
+    image = INK(norm(pooled / max(1, diagram.total)), bytes=True)
+    # Empty bins are clear: a panel may be tinted.
+    image[pooled == 0] = (255, 255, 255, 0)
     for feature, section in sorted(diagram.sections.items()):
         # One value out of each pooled few: pooled, the dots of a chaotic band would hide the density.
-        hit = _thin(pooled_counts(section[::columns, bins], 1, rows).T > 0)
+        hit = _thin(_pool(section[::columns, bins], 1, rows).T > 0)
         image[hit] = np.multiply(to_rgba(_colour(feature)), 255)
     return image
 
@@ -189,7 +228,7 @@ def occupied_bins(counts: NDArray[np.unsignedinteger]) -> tuple[int, int]:
     return max(0, int(held[0]) - margin), min(counts.shape[1], int(held[-1]) + 1 + margin)
 
 
-def pooled_counts(counts: NDArray[np.unsignedinteger], columns: int, rows: int) -> NDArray[np.unsignedinteger]:
+def _pool(counts: NDArray[np.unsignedinteger], columns: int, rows: int) -> NDArray[np.unsignedinteger]:
     """Largest count of each cell of COLUMNS values and ROWS bins, so that thin lines survive."""
     if columns > 1:
         counts = np.maximum.reduceat(counts, np.arange(0, counts.shape[0], columns), axis=0)
