@@ -1,5 +1,6 @@
-"""Make all published figures, and small copies in figures/reference: python scripts/reference_figures.py."""
+"""Make published figures, and small copies in figures/reference: python scripts/reference_figures.py [NAME ...]."""
 
+import argparse
 import sys
 import tempfile
 import time
@@ -65,17 +66,29 @@ def make(name: str, out: Path) -> str:
     return f"| `cfgs/{name}.yaml` | {figures} | `python {script} cfgs/{name}.yaml` | {seconds:.0f} s |\n"
 
 
+def kept_rows() -> dict[str, str]:
+    """Rows of the table as it is, by the name of the config."""
+    lines = (
+        (REFERENCE / "README.md").read_text().splitlines(keepends=True) if (REFERENCE / "README.md").exists() else []
+    )
+    return {name: line for name in CONFIG_NAMES for line in lines if line.startswith(f"| `cfgs/{name}.yaml`")}
+
+
 def main() -> int:
-    """Make all figures; returns the exit status."""
-    rows = []
-    for name in CONFIG_NAMES:
+    """Make the figures; returns the exit status."""
+    parser = argparse.ArgumentParser(description="Make published figures, small copies of them, and their table.")
+    parser.add_argument("names", metavar="NAME", nargs="*", help="configs, such as zoom (default: all)")
+    names = parser.parse_args().names or CONFIG_NAMES
+    rows = kept_rows()
+    for name in names:
         with tempfile.TemporaryDirectory() as folder:
             try:
-                rows.append(make(name, Path(folder)))
+                rows[name] = make(name, Path(folder))
             except PipelineError as error:
                 print(error, file=sys.stderr)
                 return error.status
-    (REFERENCE / "README.md").write_text(INTRODUCTION.format(cores=available_cores()) + "".join(rows))
+    table = "".join(rows[name] for name in CONFIG_NAMES if name in rows)
+    (REFERENCE / "README.md").write_text(INTRODUCTION.format(cores=available_cores()) + table)
     say("written", str(REFERENCE))
     return 0
 

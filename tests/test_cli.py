@@ -116,7 +116,8 @@ def test_the_trajectory_script_makes_the_published_ones_by_itself(root, tmp_path
     assert (tmp_path / "figures" / "trajectory_beta1.26405.png").exists()
 
 
-def test_reference_figures_are_made_with_a_table_of_their_commands(root, tmp_path):
+def test_reference_figures_are_made_with_a_table_of_their_commands(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["reference_figures.py"])
     script = runpy.run_path(str(root / "scripts" / "reference_figures.py"))
     script["main"].__globals__.update(CONFIG_NAMES=("smoke",), REFERENCE=tmp_path)
     assert script["main"]() == 0

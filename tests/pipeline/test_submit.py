@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mfattn.cli import main
-from mfattn.pipeline.executors.slurm import order, scheduler
+from mfattn.pipeline.executors.slurm import scheduler
 from mfattn.pipeline.executors.slurm.submission import Submission
 from mfattn.pipeline.plan import consecutive, strided
 from mfattn.pipeline.store import read_arrays, result_hash
@@ -66,13 +66,10 @@ def fake(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(scheduler.time, "sleep", lambda seconds: None)
-    # Nothing comes late here.
-    template = order._template
-    monkeypatch.setattr(order, "_template", lambda name: template(name).replace("--wait 60", "--wait 0"))
     return state
 
 
-QUICK = ("lyapunov=null", *SMALL)
+QUICK = ("lyapunov=null", "slurm.patience=0", *SMALL)
 
 
 def words_of(root, out, *more, settings=QUICK, config="smoke"):

@@ -9,6 +9,7 @@ from .conftest import SubmittedRun
 pytestmark = pytest.mark.slurm
 
 CHAIN = (
+    "slurm.patience=1",
     "sweep={parameter: beta, start: 1.24, stop: 1.28, num: 12}",
     "chain={steps: 20000, link: 2}",
     "steps={transient: 0, record: 5000}",

@@ -62,15 +62,14 @@ def join_blocks(work: Work) -> Joined:
     return Joined({**whole, **experiment.constants()}, facts, missing)
 
 
-def collect(run: Run, work: Work) -> Arrays:
-    """Join the blocks of a run whose blocks are all on disk, and write its result and provenance.
+def collect(run: Run, work: Work, joined: Joined) -> Arrays:
+    """Write the result and provenance of a run whose blocks are all JOINED.
 
     Raises
     ------
     RunError
         If a block is missing after all, or a file cannot be written.
     """
-    joined = join_blocks(work)
     if joined.missing:
         blocks = compact(joined.missing)
         raise RunError(f"{run.folder.path}: blocks {blocks} were damaged after they were written; run again")
@@ -134,26 +133,28 @@ def collect_what_is_there(run: Run, *, partial: bool, patience: float) -> None:
     arrays = finished_result(run)
     if arrays is None:
         work = run.work()
-        missing = _look(work, patience)
-        if missing:
+        _await_blocks(work, patience)
+        joined = join_blocks(work)
+        if joined.missing:
+            missing = missing_parts(work)
             set_bad_aside(missing)
             if partial:
-                _draw_partial(run, work)
+                _draw_partial(run, joined)
             raise Incomplete(what_is_missing(run, missing))
-        arrays = collect(run, work)
+        arrays = collect(run, work, joined)
     report_result(run, arrays)
     draw_result(run, arrays)
 
 
-def _look(work: Work, patience: float) -> Missing:
+def _await_blocks(work: Work, patience: float) -> None:
+    """Until all blocks are listed, or PATIENCE is over."""
     end = time.monotonic() + patience
-    while (missing := missing_parts(work)) and (left := end - time.monotonic()) > 0:
+    paths = [work.folder.block_path(block) for block in range(work.plan.blocks)]
+    while not all(path.exists() for path in paths) and (left := end - time.monotonic()) > 0:
         time.sleep(min(LOOK_AGAIN_SECONDS, left))
-    return missing
 
 
-def _draw_partial(run: Run, work: Work) -> None:
-    joined = join_blocks(work)
+def _draw_partial(run: Run, joined: Joined) -> None:
     if not joined.facts:
         say("figure", "none: no block is there yet")
         return

@@ -67,6 +67,9 @@ class SlurmConfig(Config):
         description="Seconds of warning before the limit; without it, 120, or twice a block and 60.",
     )
     requeues: int = Field(5, ge=0, le=1000, description="Times that a job may put itself back into the queue.")
+    patience: int = Field(
+        60, ge=0, le=86400, description="Seconds in which the collector looks again for blocks that are listed late."
+    )
     scratch: str = Field(
         "${SLURM_TMPDIR:-${TMPDIR:-/tmp}}",
         pattern=r"^[^\n\x00]+$",

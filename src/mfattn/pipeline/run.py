@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from mfattn.pipeline.collect import collect, draw_result, finished_result, report_result
+from mfattn.pipeline.collect import collect, draw_result, finished_result, join_blocks, report_result
 from mfattn.pipeline.errors import InputError
 from mfattn.pipeline.executors import Executor
 from mfattn.pipeline.executors.local import LocalExecutor
@@ -61,7 +61,7 @@ def run(chosen: Run, options: Options) -> None:
         set_bad_aside(missing)
         if missing and not options.executor.execute(work, missing):
             return
-        arrays = collect(chosen, work)
+        arrays = collect(chosen, work, join_blocks(work))
     report_result(chosen, arrays)
     draw_result(chosen, arrays)
 

@@ -16,6 +16,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -133,8 +134,16 @@ def _packed(archive: bytes, member: zipfile.ZipInfo) -> memoryview:
     return memoryview(archive)[start : start + member.compress_size]
 
 
-def _read_header(file: io.BytesIO) -> ArrayLayout:
-    """Shape and type that the header of a .npy file gives; the file then stands at its numbers."""
+def _read_header(content: bytes) -> tuple[ArrayLayout, int]:
+    """Shape and type that the header of a .npy file gives, and where its numbers begin."""
+    (length,) = struct.unpack_from("<H", content, 8)
+    return _parse_header(content[: 10 + length]), 10 + length
+
+
+@lru_cache(maxsize=1024)
+def _parse_header(header: bytes) -> ArrayLayout:
+    # Thousands of blocks have the same few headers, and parsing one takes longer than reading a small block.
+    file = io.BytesIO(header)
     if np.lib.format.read_magic(file) != (1, 0):
         raise ValueError("an array of another format version")
     shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
@@ -150,15 +159,13 @@ def unpack_array(archive: bytes, member: zipfile.ZipInfo) -> NDArray[Any]:
     has told that it is what was written.
     """
     content = zlib.decompress(_packed(archive, member), -zlib.MAX_WBITS, member.file_size)
-    file = io.BytesIO(content)
-    shape, dtype = _read_header(file)
-    return np.frombuffer(content, dtype, count=math.prod(shape), offset=file.tell()).reshape(shape)
+    (shape, dtype), start = _read_header(content)
+    return np.frombuffer(content, dtype, count=math.prod(shape), offset=start).reshape(shape)
 
 
 def unpack_layout(archive: bytes, member: zipfile.ZipInfo) -> ArrayLayout:
     """Shape and type of one member, of which only the beginning is inflated."""
-    beginning = zlib.decompressobj(-zlib.MAX_WBITS).decompress(_packed(archive, member), _NPY_HEADER)
-    return _read_header(io.BytesIO(beginning))
+    return _read_header(zlib.decompressobj(-zlib.MAX_WBITS).decompress(_packed(archive, member), _NPY_HEADER))[0]
 
 
 def result_hash(arrays: Mapping[str, NDArray[Any]]) -> str:

@@ -155,6 +155,7 @@ class Order:
             "PACKAGE": shlex.quote(str(Path(mfattn.__file__).resolve().parents[1])),
             "COMMANDS": shlex.quote(str(Path(shutil.which("sbatch") or "/usr/bin/sbatch").parent)),
             "RUN": shlex.quote(str(self.work.folder.path.resolve())),
+            "PATIENCE": str(self.settings.patience),
             "SUBMISSION": shlex.quote(folder.name),
         }
         return re.sub(r"@([A-Z]+)@", lambda found: words.get(found[1], found[0]), _template(name))
