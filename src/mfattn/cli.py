@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from mfattn import __version__
 from mfattn.pipeline.errors import COMPLETE, FAILED, STOPPED, InputError, PipelineError
 
 if TYPE_CHECKING:
+    from mfattn.pipeline.config import SlurmConfig
     from mfattn.pipeline.executors import Executor
     from mfattn.pipeline.experiment import Experiment
     from mfattn.pipeline.runs import Run
@@ -49,7 +51,8 @@ def script(experiment: str, default: Path | None = None) -> int:
 def _reporting(options: argparse.Namespace) -> int:
     """Carry out the chosen action; an expected error becomes its message and its status."""
     # A terminal that cannot write a Greek letter shows a question mark.
-    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    if sys.stdout is not None:
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     # Outside the computation, which has its own way to stop, a termination is an interrupt.
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -141,7 +144,7 @@ def _add_result_commands(commands: Any) -> None:
     status.add_argument(
         "--watch",
         metavar="SECONDS",
-        type=float,
+        type=_seconds,
         nargs="?",
         const=30.0,
         help="again and again (default: every 30 s), until the run is complete or its jobs are gone",
@@ -152,7 +155,7 @@ def _add_result_commands(commands: Any) -> None:
     _add_run_or_config(collect)
     collect.add_argument("--partial", action="store_true", help="where blocks are missing, draw those that are there")
     collect.add_argument(
-        "--wait", metavar="SECONDS", type=float, default=0.0, help="look for missing blocks again, so long"
+        "--wait", metavar="SECONDS", type=_seconds, default=0.0, help="look for missing blocks again, so long"
     )
     collect.set_defaults(action=_collect)
 
@@ -206,9 +209,26 @@ def _add_job_commands(commands: Any) -> None:
     ):
         job = commands.add_parser(name, help=text)
         job.add_argument("run", metavar="RUN", type=Path, help="the run's folder")
-        job.add_argument("--submission", metavar="NUMBER", required=True, help="its submission, such as 0001")
+        job.add_argument(
+            "--submission", metavar="NUMBER", type=_submission, required=True, help="its submission, such as 0001"
+        )
         job.add_argument("--index", metavar="K", type=int, required=True, help="which element, or job of the chain")
         job.set_defaults(action=action)
+
+
+def _seconds(text: str) -> float:
+    """Seconds on the command line: not negative, and less than a year."""
+    seconds = float(text)
+    if not 0 <= seconds < 3e7:
+        raise ValueError
+    return seconds
+
+
+def _submission(text: str) -> str:
+    """Number of a submission, as its folder is called."""
+    if not re.fullmatch(r"[0-9]{4,}", text):
+        raise ValueError
+    return text
 
 
 def _add_run_or_config(parser: argparse.ArgumentParser) -> None:
@@ -268,8 +288,8 @@ def _get_computed(options: argparse.Namespace, executor_for: Callable[["Experime
 
     path, experiment = options.config, None
     if path.is_dir():
-        if options.force or options.block_size:
-            raise InputError(f"{path}: --force and --block-size need the run's config in place of its folder")
+        if options.force or options.block_size is not None or options.out is not None:
+            raise InputError(f"{path}: --force, --block-size and --out need the run's config in place of its folder")
         chosen = open_run(path, lambda config: _load(config, options.assignments, options.experiment))
         experiment = chosen.experiment
     else:
@@ -303,9 +323,21 @@ def _submit(options: argparse.Namespace) -> None:
             # A JSON string is a YAML string: a limit of 30 stays text, and a number stays a number.
             text = json.dumps(value) if key in ("partition", "account", "time", "memory") else value
             options.assignments.append(f"slurm.{key}={text}")
-    if options.sbatch:
-        options.assignments.append(f"slurm.options={json.dumps(options.sbatch)}")
-    _get_computed(options, lambda experiment: SlurmExecutor(experiment.config.slurm, options.only_missing))
+    _get_computed(options, lambda experiment: SlurmExecutor(_with_options(experiment, options), options.only_missing))
+
+
+def _with_options(experiment: "Experiment", options: argparse.Namespace) -> "SlurmConfig":
+    """The config's settings of the cluster, and the further options of sbatch on the command line."""
+    from pydantic import ValidationError
+
+    from mfattn.pipeline.config import SlurmConfig
+
+    settings = experiment.config.slurm
+    try:
+        return SlurmConfig.model_validate({**settings.model_dump(), "options": (*settings.options, *options.sbatch)})
+    except ValidationError:
+        found = " ".join(options.sbatch)
+        raise InputError(f"--sbatch: text such as '--constraint=avx512', found {found!r}") from None
 
 
 def _status(options: argparse.Namespace) -> None:

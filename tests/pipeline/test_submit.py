@@ -275,7 +275,10 @@ def test_each_item_is_in_exactly_one_share(numbers, shares):
 @given(st.integers(1, 300), st.integers(1, 40), st.integers(1, 40), st.data())
 def test_any_number_of_elements_resumes_any_other(blocks, first, second, data):
     def submission(missing, elements):
-        return Submission([], missing, 0, elements, 0.0, 1.0, 5, {}, "")
+        return Submission(
+            links=(), blocks=tuple(missing), chain_jobs=0, elements=elements, link_seconds=0.0, block_seconds=1.0,
+            requeues=5, program={}, created="",
+        )  # fmt: skip
 
     begun = submission(range(blocks), first)
     finished = data.draw(st.sets(st.integers(0, first - 1)))
@@ -293,7 +296,87 @@ def test_limits_are_whole_minutes_upwards(seconds):
 def test_a_submission_is_read_back_as_it_was(tmp_path):
     from mfattn.pipeline.folder import RunFolder
 
-    kept = Submission([0, 1], [3, 4], 1, 2, 0.5, 1.5, 5, {"git": None}, "now")
+    kept = Submission(
+        links=(0, 1), blocks=(3, 4), chain_jobs=1, elements=2, link_seconds=0.5, block_seconds=1.5,
+        requeues=5, program={"git": None}, created="now",
+    )  # fmt: skip
     assert Submission.load(kept.save(RunFolder(tmp_path))) == kept
     assert kept.save(RunFolder(tmp_path)).name == "0002"
     assert json.loads((tmp_path / "submissions" / "0001" / "submission.json").read_text())["elements"] == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[" * 100_000, "null", '{"chain": 5}', '{"chain": [1, 2]}', '{"array": 5}', '{"x": 1}']
+)
+def test_damaged_records_are_no_traceback(root, tmp_path, fake, capsys, text):
+    out = tmp_path / "out"
+    assert main(["submit", *words_of(root, out, "--elements", 1)]) == 0
+    folder = folder_in(out)
+    kept = folder / "submissions" / "0001"
+    (kept / "jobs.json").write_text(text)
+    (folder / "result.npz").unlink()
+    next((folder / "blocks").glob("*.npz")).unlink()
+    assert main(["status", str(folder)]) == 3
+    (kept / "submission.json").write_text(text)
+    assert main(["element", str(folder), "--submission", "0001", "--index", "0"]) == 2
+    (folder / "run.json").write_text(text)
+    assert main(["status", str(folder)]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("change", [{"blocks": [7]}, {"blocks": [-1]}, {"elements": 0}, {"blocks": "x"}])
+def test_a_submission_of_other_blocks_is_refused(root, tmp_path, fake, capsys, change):
+    out = tmp_path / "out"
+    assert main(["submit", *words_of(root, out, "--elements", 1)]) == 0
+    kept = folder_in(out) / "submissions" / "0001" / "submission.json"
+    kept.write_text(json.dumps(json.loads(kept.read_text()) | change))
+    assert main(["element", str(folder_in(out)), "--submission", "0001", "--index", "0"]) == 2
+    assert "not a submission" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["../../evil", "a/b", "", 5, None])
+def test_a_run_whose_name_leads_elsewhere_is_refused(root, tmp_path, fake, capsys, name):
+    out = tmp_path / "out"
+    assert main(["submit", *words_of(root, out, "--elements", 1)]) == 0
+    about = folder_in(out) / "run.json"
+    about.write_text(json.dumps({"name": name, "figures": "../figures"}))
+    assert main(["plot", str(about.parent)]) == 2
+    assert "not the folder of a run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status", "x", "--watch=nan"],
+        ["status", "x", "--watch=inf"],
+        ["collect", "x", "--wait=-1"],
+        ["element", "x", "--submission", "../..", "--index", "0"],
+    ],
+)
+def test_odd_numbers_on_the_command_line_are_refused(words, capsys):
+    with pytest.raises(SystemExit) as error:
+        main(words)
+    assert error.value.code == 2
+    assert "invalid" in capsys.readouterr().err
+
+
+def test_further_options_come_on_top_of_the_configs(root, tmp_path, fake, capsys):
+    out = tmp_path / "out"
+    more = ["--set", "slurm.options=[--constraint=avx512]", "--sbatch=--mail-type=END"]
+    assert main(["submit", *words_of(root, out, "--elements", 1, *more)]) == 0
+    script = (folder_in(out) / "submissions" / "0001" / "element.sbatch").read_text()
+    assert "#SBATCH --constraint=avx512\n#SBATCH --mail-type=END\n" in script
+    assert main(["submit", *words_of(root, tmp_path / "b", "--sbatch=no option")]) == 2
+    assert "--sbatch: text such as '--constraint=avx512'" in capsys.readouterr().err
+
+
+def test_a_leading_dash_in_a_relative_folder_is_no_option(root, tmp_path, fake, local_hash, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["submit", *words_of(root, "-x", "--elements", 1)[:1], "--out=-x", *words_of(root, "-x")[3:]]) == 0
+    assert hash_of(tmp_path / "-x") == local_hash
+
+
+def test_an_element_of_several_cores_takes_several_blocks_at_once(root, tmp_path, fake, capsys):
+    words = words_of(root, tmp_path, "--dry-run", "--elements", 6, "--cpus", 4, "--block-size", 10)
+    assert main(["submit", *words]) == 0
+    assert "2 elements x 4 blocks" in capsys.readouterr().out

@@ -1,5 +1,6 @@
 """What the mean-field experiments have in common."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -16,7 +17,7 @@ from mfattn.experiments.meanfield_config import (
 )
 from mfattn.meanfield import Orbits
 from mfattn.meanfield.regimes import Regime
-from mfattn.pipeline.experiment import Arrays, Chain, Table
+from mfattn.pipeline.experiment import ArrayLayout, Arrays, Chain, Table
 
 Configured = TypeVar("Configured", bound=MeanFieldConfig)
 Started = TypeVar("Started", bound=StartedConfig)
@@ -76,7 +77,12 @@ class MeanFieldExperiment(Generic[Configured]):
 
     def tables(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Table]:
         """The numbers of every point."""
-        return {"values": values_table(arrays, self.points)}
+        own = {**self.layout(range(self.points)), **self._grid.arrays(), "chain": None}
+        return {"values": values_table({name: arrays[name] for name in arrays if name in own}, self.points)}
+
+    @abstractmethod
+    def layout(self, points: range) -> dict[str, ArrayLayout]:
+        """Names, shapes and types of the arrays of a block that holds POINTS."""
 
 
 def values_table(arrays: Mapping[str, NDArray[Any]], points: int) -> Table:

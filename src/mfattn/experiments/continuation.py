@@ -34,7 +34,7 @@ class ChainStepsConfig(Config):
     """How the chains are walked."""
 
     steps: int = Field(ge=1, le=10**9, description="Steps at each value, from its neighbour's last context.")
-    link: int = Field(32, ge=1, le=100_000, description="Values of a link, which is saved at once; changes no number.")
+    link: int = Field(32, ge=1, le=100_000, description="Values of a link, which is saved at once.")
 
 
 class ChainConfig(Config):
@@ -110,13 +110,14 @@ class OutwardChain:
         """Steps of all walks."""
         return sum(map(len, self._walks)) * self._config.chain.steps
 
-    def _stages(self, link: int) -> range:
+    def stages(self, link: int) -> range:
+        """Stages of LINK."""
         first = link * self._config.chain.link
         return range(first, min(first + self._config.chain.link, max(map(len, self._walks))))
 
     def layout(self, link: int) -> dict[str, ArrayLayout]:
         """Last contexts of every stage and walk; a walk that is over has none."""
-        model, shape = self._config.model, (len(self._stages(link)), len(self._walks))
+        model, shape = self._config.model, (len(self.stages(link)), len(self._walks))
         window = (*shape, 2**model.position_bits, model.features)
         return {
             "attention": ArrayLayout(window, np.dtype(np.float64)),
@@ -128,7 +129,7 @@ class OutwardChain:
         contexts = self._starts() if before is None else _last_contexts(before)
         arrays = {name: np.full(shape, -1, dtype) for name, (shape, dtype) in self.layout(link).items()}
         arrays["attention"][:] = np.nan
-        for row, stage in enumerate(self._stages(link)):
+        for row, stage in enumerate(self.stages(link)):
             walks = [number for number, walk in enumerate(self._walks) if stage < len(walk)]
             values = np.array([self._walks[number][stage] for number in walks])
             for number, context in zip(walks, self._stage(values, [contexts[i] for i in walks], advance), strict=True):
@@ -202,7 +203,8 @@ class Continuation(DiagramExperiment[ContinuationConfig]):
 
     def identity(self) -> dict[str, Any]:
         """Model, sweep, chains, steps, exponents and what is observed."""
-        return super().identity() | {"chain_steps": self.config.chain.steps}
+        # The link changes no number, but the files in which the folder keeps the chain.
+        return super().identity() | {"chain": self.config.chain.model_dump()}
 
     def describe(self) -> list[tuple[str, str]]:
         """Model, grid, chains and steps."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mfattn.experiments.base import StartedExperiment
-from mfattn.experiments.limits import result_bytes, size_mistakes
+from mfattn.experiments.limits import size_mistakes
 from mfattn.experiments.meanfield_config import (
     LyapunovConfig,
     SettlingStepsConfig,
@@ -33,7 +33,7 @@ from mfattn.experiments.stepping import mover, record_orbits, step_seconds
 from mfattn.meanfield.lyapunov import block_lengths
 from mfattn.meanfield.model import OBSERVABLES
 from mfattn.meanfield.signals import autocorrelation, power_spectrum
-from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays
+from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays, array_bytes
 from mfattn.pipeline.yaml_text import KeyPath
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Trajectory(StartedExperiment[TrajectoryConfig]):
     @property
     def block_size(self) -> int:
         """As many points as make a block of reasonable size."""
-        return max(1, min(64, BLOCK_BYTES // result_bytes(self.config.layout(1))))
+        return max(1, min(64, BLOCK_BYTES // array_bytes(self.config.layout(1))))
 
     @property
     def steps_per_point(self) -> int:

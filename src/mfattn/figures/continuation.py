@@ -70,9 +70,9 @@ def draw_continuation(
     with house_style():
         figure, axes = panel_grid(rows, chains, legend_rows=3 + 2 * (chains == 1), row_height=1.6, head=0.8, alike=True)
         _draw_densities(axes, values, diagrams, _apart(arrays))
-        for panel, exponents in zip(axes[len(shown)], measured, strict=False):
-            draw_exponents(panel, values, exponents)
         if measured:
+            for panel, exponents in zip(axes[len(shown)], measured, strict=True):
+                draw_exponents(panel, values, exponents)
             _show_all(axes[len(shown)])
         if chains > 1:
             _draw_distances(axes[-1], values, arrays)

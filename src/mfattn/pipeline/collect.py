@@ -1,6 +1,7 @@
 """Blocks of a run to its result and its figure, or to what there is of them."""
 
 import json
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfattn.pipeline import provenance
-from mfattn.pipeline.errors import Incomplete, InputError, RunError
+from mfattn.pipeline.errors import Incomplete, InputError, PipelineError, RunError
 from mfattn.pipeline.experiment import ArrayLayout, Arrays, missing_value
 from mfattn.pipeline.messages import compact, counted, say
 from mfattn.pipeline.runs import Run
@@ -100,7 +101,7 @@ def _provenance(run: Run, program: Facts, digest: str, blocks: list[Facts], link
         "run": run.plan.run,
         "name": run.name,
         "result": digest,
-        "config": run.experiment.config.model_dump(mode="json"),
+        "config": run.experiment.config.model_dump(mode="json", by_alias=True),
         "identity": run.experiment.identity(),
         "program": program,
         "collected_by": {"argv": sys.argv, **provenance.machine()},
@@ -135,13 +136,13 @@ def collect_what_is_there(run: Run, *, partial: bool, patience: float) -> None:
         work = run.work()
         _await_blocks(work, patience)
         joined = join_blocks(work)
-        if joined.missing:
-            missing = missing_parts(work)
+        missing = missing_parts(work) if joined.missing else Missing([], [], [])
+        if missing.blocks:
             set_bad_aside(missing)
             if partial:
                 _draw_partial(run, joined)
             raise Incomplete(what_is_missing(run, missing))
-        arrays = collect(run, work, joined)
+        arrays = collect(run, work, join_blocks(work) if joined.missing else joined)
     report_result(run, arrays)
     draw_result(run, arrays)
 
@@ -159,7 +160,11 @@ def _draw_partial(run: Run, joined: Joined) -> None:
         say("figure", "none: no block is there yet")
         return
     arrays = joined.arrays | run.experiment.derive(joined.arrays)
-    draw_result(run, arrays, f", partial: {run.plan.blocks - len(joined.missing)} of {run.plan.blocks} blocks")
+    try:
+        draw_result(run, arrays, f", partial: {run.plan.blocks - len(joined.missing)} of {run.plan.blocks} blocks")
+    except PipelineError as error:
+        # What is missing must be named all the same.
+        say("warning", str(error))
 
 
 def what_is_missing(run: Run, missing: Missing) -> str:
@@ -171,7 +176,11 @@ def what_is_missing(run: Run, missing: Missing) -> str:
         few = counted(len(missing.blocks), "block")
         parts.append(f"{few} of {run.plan.blocks:,} ({compact(missing.blocks)})")
     path = run.folder.path
-    return f"{path}: missing {' and '.join(parts)}; mfattn submit {path} --only-missing (or mfattn run) computes them"
+    if run.folder.about.exists():
+        advice = f"mfattn submit {shlex.quote(str(path))} --only-missing (or mfattn run) computes them"
+    else:
+        advice = "not begun; mfattn run or submit its config"
+    return f"{path}: missing {' and '.join(parts)}; {advice}"
 
 
 def finished_result(run: Run) -> Arrays | None:

@@ -28,8 +28,10 @@ class Config(BaseModel):
 _WORD = r"^[A-Za-z0-9_.,@+-]+$"
 Item = TypeVar("Item")
 Tuple = tuple[Item, ...]
-SetupLine = Annotated[str, Field(pattern=r"^[^\n\x00]*$", examples=["module load python"])]
-SbatchOption = Annotated[str, Field(pattern=r"^-{1,2}[A-Za-z][^\n\x00]*$", examples=["--constraint=avx512"])]
+SetupLine = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$", examples=["module load python"])]
+SbatchOption = Annotated[
+    str, Field(pattern=r"^-{1,2}[A-Za-z][^\x00-\x1f\x7f-\x9f\u2028\u2029]*$", examples=["--constraint=avx512"])
+]
 
 
 class SlurmConfig(Config):
@@ -72,7 +74,7 @@ class SlurmConfig(Config):
     )
     scratch: str = Field(
         "${SLURM_TMPDIR:-${TMPDIR:-/tmp}}",
-        pattern=r"^[^\n\x00]+$",
+        pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$",
         examples=["/scratch/$USER"],
         description="Folder on the node for compiled kernels, as the shell reads it.",
     )

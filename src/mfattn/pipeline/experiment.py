@@ -1,5 +1,6 @@
 """What the pipeline asks of an experiment."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -38,6 +39,9 @@ class Chain(Protocol):
     @property
     def steps(self) -> int:
         """Steps of the whole chain, for progress and estimates."""
+
+    def stages(self, link: int) -> range:
+        """Stages of the walk that LINK holds."""
 
     def layout(self, link: int) -> dict[str, ArrayLayout]:
         """Names, shapes and types of the arrays of LINK."""
@@ -110,6 +114,11 @@ class Experiment(Protocol):
 
     def tables(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Table]:
         """The result as tables by name; the first is what a diagram shows."""
+
+
+def array_bytes(layout: Mapping[str, ArrayLayout]) -> int:
+    """Bytes of the arrays of a layout."""
+    return sum(math.prod(shape) * dtype.itemsize for shape, dtype in layout.values())
 
 
 def missing_value(dtype: np.dtype[Any]) -> float | int | bool:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mfattn.pipeline.errors import InputError
 from mfattn.pipeline.experiment import Experiment
-from mfattn.pipeline.store import check_writable, make_folder, write_file
+from mfattn.pipeline.store import check_target, make_folder, write_file
 
 
 def csv_lines(experiment: Experiment, arrays: Mapping[str, NDArray[Any]], name: str | None) -> Iterator[str]:
@@ -43,6 +43,6 @@ def _lines(columns: Any, rows: Any) -> Iterator[str]:
 
 def write_csv(path: Path, lines: Iterator[str]) -> None:
     """Write the lines to a file, which appears whole or not at all."""
-    check_writable(path.parent)
+    check_target(path)
     make_folder(path.parent)
     write_file(path, "".join(lines).encode())

@@ -72,8 +72,7 @@ class Part:
         """Raise as `read` does, and inflate no numbers, which is faster."""
 
         def read(content: bytes, member: zipfile.ZipInfo) -> Any:
-            unpack = unpack_array if member.filename == f"{_HEADER}.npy" else unpack_layout
-            return unpack(content, member)
+            return (unpack_array if member.filename == f"{_HEADER}.npy" else unpack_layout)(content, member)
 
         members = read_members(self.path, read)
         self._about(members.pop(_HEADER, None))
@@ -158,6 +157,7 @@ class RunFolder:
         header = {"run": plan.run, "start": points.start, "stop": points.stop}
         return Part(self.block_path(block), header, layout)
 
-    def link(self, plan: Plan, link: int, layout: Mapping[str, ArrayLayout]) -> Part:
-        """LINK of the run, whose arrays are those of LAYOUT."""
-        return Part(self.link_path(link), {"run": plan.run, "link": link}, layout)
+    def link(self, plan: Plan, link: int, stages: range, layout: Mapping[str, ArrayLayout]) -> Part:
+        """LINK of the run, which holds some STAGES of the walk, and whose arrays are those of LAYOUT."""
+        header = {"run": plan.run, "link": link, "start": stages.start, "stop": stages.stop}
+        return Part(self.link_path(link), header, layout)

@@ -1,5 +1,6 @@
 """Overview of the runs on disk, and removal of what no run needs."""
 
+import contextlib
 import os
 import socket
 import time
@@ -16,10 +17,19 @@ OLD_SECONDS = 3600.0
 def list_runs(results: Path) -> Iterator[str]:
     """A line for each run below RESULTS: its folder, how it stands, its size and its age."""
     for path in find_runs(results):
-        files = [file.stat() for file in path.rglob("*") if file.is_file()]
+        files = list(_stats(path))
         size = sum(file.st_size for file in files) / 2**20
-        changed = time.strftime("%Y-%m-%d %H:%M", time.localtime(max(file.st_mtime for file in files)))
+        latest = max((file.st_mtime for file in files), default=0.0)
+        changed = time.strftime("%Y-%m-%d %H:%M", time.localtime(latest))
         yield f"{path!s:<48} {_state(path):<16} {size:>9,.1f} MB   {changed}"
+
+
+def _stats(folder: Path) -> Iterator[os.stat_result]:
+    """Size and times of all files in a folder, but for those that vanish meanwhile, as temporary ones do."""
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_file():
+                yield path.stat()
 
 
 def _state(path: Path) -> str:
@@ -29,7 +39,7 @@ def _state(path: Path) -> str:
     done = len(list((path / "blocks").glob("*.npz")))
     try:
         plan = Plan.from_json((path / "plan.json").read_text())
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return "without a plan"
     return f"{done:,}/{plan.blocks:,} blocks"
 
@@ -51,7 +61,10 @@ def _is_abandoned(path: Path) -> bool:
     host, process = ".".join(parts[3:-3]), parts[-3]
     if host == socket.gethostname() and process.isdigit():
         return not _is_alive(int(process))
-    return time.time() - path.stat().st_mtime > OLD_SECONDS
+    try:
+        return time.time() - path.stat().st_mtime > OLD_SECONDS
+    except FileNotFoundError:
+        return False
 
 
 def _is_alive(process: int) -> bool:

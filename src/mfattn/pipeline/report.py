@@ -9,10 +9,12 @@ from jinja2 import Environment, StrictUndefined
 
 from mfattn.pipeline import provenance
 from mfattn.pipeline.collect import Joined, join_blocks, mixtures, read_result, recorded_provenance
+from mfattn.pipeline.errors import InputError
 from mfattn.pipeline.experiment import Arrays
 from mfattn.pipeline.messages import clock, compact, counted, say
 from mfattn.pipeline.runs import Run
-from mfattn.pipeline.store import InvalidFile, check_writable, make_folder, write_file
+from mfattn.pipeline.store import InvalidFile, check_target, make_folder, write_file
+from mfattn.pipeline.work import missing_parts
 
 Rows = list[tuple[str, str]]
 
@@ -26,7 +28,9 @@ def write_report(run: Run, path: Path | None = None) -> None:
         If it cannot be written.
     """
     path = path or run.folder.report
-    check_writable(path.parent)
+    if not run.folder.about.exists():
+        raise InputError(f"{run.folder.path}: not begun; mfattn run or submit its config")
+    check_target(path)
     make_folder(path.parent)
     write_file(path, render_report(run).encode())
     say("report", str(path))
@@ -44,7 +48,7 @@ def render_report(run: Run) -> str:
         name=run.name,
         run=run.plan.run,
         state=f"{done} of {counted(run.plan.blocks, 'block')}" if note else "complete",
-        missing=compact(joined.missing) if joined else "",
+        missing=_missing(run, joined),
         figures=_figures(run, arrays, note),
         parameters=list(
             _flat(run.experiment.config.model_dump(mode="json", by_alias=True, exclude={"slurm", "figure"}))
@@ -65,6 +69,18 @@ def _contents(run: Run) -> tuple[Arrays, dict[str, Any], Joined | None]:
         joined = join_blocks(run.work({}))
         arrays = joined.arrays | run.experiment.derive(joined.arrays) if joined.facts else {}
         return arrays, {"blocks": joined.facts}, joined
+
+
+def _missing(run: Run, joined: Joined | None) -> Rows:
+    """Missing links and blocks, if any."""
+    if joined is None:
+        return []
+    links = missing_parts(run.work({})).links
+    return [
+        (f"Missing {what}", compact(numbers))
+        for what, numbers in (("links", links), ("blocks", joined.missing))
+        if numbers
+    ]
 
 
 def _figures(run: Run, arrays: Arrays, note: str) -> list[str]:

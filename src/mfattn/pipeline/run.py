@@ -10,7 +10,7 @@ from mfattn.pipeline.experiment import Experiment
 from mfattn.pipeline.messages import say
 from mfattn.pipeline.runs import Places, Run, new_run
 from mfattn.pipeline.store import set_aside
-from mfattn.pipeline.work import missing_parts, set_bad_aside
+from mfattn.pipeline.work import Missing, missing_parts, set_bad_aside
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,10 @@ def run_named(experiment: Experiment, name: str, options: Options) -> None:
     path = chosen.folder.path
     if options.force and path.exists():
         chosen.check_writable()
-        if not options.dry_run:
+        if options.dry_run:
+            say("aside", f"{path} would be renamed, and all of it computed anew")
+        else:
+            options.executor.check(chosen.work({}))
             say("aside", f"{path} is now {set_aside(path)}")
         chosen = new_run(experiment, name, options.places, options.block_size)
     run(chosen, options)
@@ -50,7 +53,9 @@ def run(chosen: Run, options: Options) -> None:
     _announce(chosen)
     if options.dry_run:
         work = chosen.work()
-        options.executor.rehearse(work, missing_parts(work))
+        options.executor.check(work)
+        anew = Missing(list(range(work.links)), list(range(work.plan.blocks)), [])
+        options.executor.rehearse(work, anew if options.force else missing_parts(work))
         return
     chosen.set_bad_plan_aside()
     chosen = chosen.open()
@@ -59,6 +64,8 @@ def run(chosen: Run, options: Options) -> None:
         work = chosen.work()
         missing = missing_parts(work)
         set_bad_aside(missing)
+        if missing:
+            options.executor.check(work)
         if missing and not options.executor.execute(work, missing):
             return
         arrays = collect(chosen, work, join_blocks(work))

@@ -7,7 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field, ValidationError
+
 from mfattn.pipeline import provenance
+from mfattn.pipeline.config import Config
 from mfattn.pipeline.errors import InputError
 from mfattn.pipeline.experiment import Experiment
 from mfattn.pipeline.folder import RunFolder
@@ -18,6 +21,13 @@ from mfattn.pipeline.work import Work
 
 HASH_LENGTH = 10
 """Digits of the run's hash in the name of its folder."""
+
+
+class RunRecord(Config):
+    """What a run's folder tells of it: its name, and the way from it to the folder of its figures."""
+
+    name: str = Field(pattern=r"^[^/\x00]+$")
+    figures: str = Field(pattern=r"^[^\x00]+$")
 
 
 @dataclass(frozen=True)
@@ -77,10 +87,14 @@ class Run:
 
     def open(self) -> "Run":
         """Make the folder, with the plan, the config and the run's name; a plan that is there already is kept."""
+        try:
+            str(self.folder.path.resolve() / self.figures).encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{str(self.folder.path)!r}: a name that is not UTF-8; choose another") from None
         plan = self.folder.open(self.plan)
         config = self.experiment.config.model_dump(mode="json", by_alias=True)
-        about = {"name": self.name, "figures": os.path.relpath(self.figures, self.folder.path)}
-        for path, content in ((self.folder.config, config), (self.folder.about, about)):
+        about = RunRecord(name=self.name, figures=os.path.relpath(self.figures, self.folder.path))
+        for path, content in ((self.folder.config, config), (self.folder.about, about.model_dump())):
             text = (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
             if not path.exists() or path.read_bytes() != text:
                 write_file(path, text)
@@ -119,20 +133,19 @@ def open_run(path: Path, load: Callable[[Path], Experiment]) -> Run:
     """
     folder = RunFolder(path)
     try:
-        about = json.loads(folder.about.read_text())
-        name, figures = about["name"], path / about["figures"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        about = RunRecord.model_validate_json(folder.about.read_bytes())
+    except (OSError, ValidationError):
         raise InputError(f"{path}: not the folder of a run: it has no run.json that tells its name") from None
     experiment = load(folder.config)
     plan = Plan(run_hash(experiment.identity()), experiment.points, experiment.block_size)
     try:
         kept = folder.kept_plan(plan)
     except InvalidFile as error:
-        reason = "another version of the program made it, or its config.json was edited"
+        reason = "another version of the program made it, --set makes another run, or its config.json was edited"
         raise InputError(f"{folder.plan_path}: {error}; {reason}: run its config again") from None
     if kept is None:
         raise InputError(f"{folder.plan_path}: missing; run its config again")
-    return Run(name, experiment, kept, folder, Path(os.path.normpath(figures)))
+    return Run(about.name, experiment, kept, folder, Path(os.path.normpath(path / about.figures)))
 
 
 def find_runs(results: Path) -> list[Path]:

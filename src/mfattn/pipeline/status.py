@@ -38,8 +38,7 @@ def watch_status(run: Run, seconds: float) -> None:
             _show(run)
             return
         except Incomplete:
-            states = _states(run)
-            if states is not None and not states:
+            if _states(run) == {} and any(submitted_jobs(run.folder)):
                 raise
         say("watch", f"again in {seconds:g} s; Ctrl-C ends the watching, not the run")
         time.sleep(seconds)

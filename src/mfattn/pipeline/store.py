@@ -189,6 +189,13 @@ def check_writable(folder: Path) -> None:
         raise InputError(f"{folder}: cannot be written, {ancestor} is read-only; choose another with --out DIR")
 
 
+def check_target(path: Path) -> None:
+    """Raise InputError where the file PATH cannot be written, because of its folder or because it is no plain file."""
+    check_writable(path.parent)
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise InputError(f"{path}: not a plain file; choose another")
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and those above it, or raise what says why it cannot be."""
     try:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from mfattn.pipeline import provenance
@@ -57,8 +56,9 @@ class Work:
 
     def link(self, link: int) -> Part:
         """A link on disk."""
-        assert self.experiment.chain is not None
-        return self.folder.link(self.plan, link, self.experiment.chain.layout(link))
+        chain = self.experiment.chain
+        assert chain is not None
+        return self.folder.link(self.plan, link, chain.stages(link), chain.layout(link))
 
     def read_link(self, link: int) -> Arrays:
         """The arrays of a link, or RunError where it is missing."""
@@ -78,11 +78,11 @@ class Work:
 
 @dataclass(frozen=True)
 class Missing:
-    """Links and blocks that are not on disk, or not valid; the files of the latter, each with the reason."""
+    """Links and blocks that are not on disk, or not valid; the latter's files among BAD."""
 
     links: list[int]
     blocks: list[int]
-    bad: list[tuple[Path, str]]
+    bad: list[Part]
 
     def __bool__(self) -> bool:
         return bool(self.links or self.blocks)
@@ -140,11 +140,17 @@ def missing_among(work: Work, links: Sequence[int], blocks: Sequence[int]) -> Mi
             except InvalidFile as error:
                 found.append(number)
                 if not isinstance(error, MissingFile):
-                    missing.bad.append((part.path, str(error)))
+                    missing.bad.append(part)
     return missing
 
 
 def set_bad_aside(missing: Missing) -> None:
     """Rename the files that are not valid, and name them."""
-    for path, reason in missing.bad:
-        say("bad", f"{path}: {reason}; renamed to {set_aside(path, '.bad').name} and computed again")
+    for part in missing.bad:
+        try:
+            # Another process may have mended it since.
+            part.check()
+        except MissingFile:
+            continue
+        except InvalidFile as error:
+            say("bad", f"{part.path}: {error}; renamed to {set_aside(part.path, '.bad').name} and computed again")

@@ -8,6 +8,9 @@ from mfattn.pipeline.work import Missing, Work
 class Executor(Protocol):
     """Sees to it that what is missing of a run comes to disk."""
 
+    def check(self, work: Work) -> None:
+        """Raise InputError where the work cannot be taken now."""
+
     def rehearse(self, work: Work, missing: Missing) -> None:
         """Say what `execute` would do, and do nothing."""
 

@@ -49,6 +49,9 @@ class LocalExecutor:
         """Number of worker processes."""
         return self.jobs or available_cores()
 
+    def check(self, work: Work) -> None:
+        """Nothing stands in the way."""
+
     def rehearse(self, work: Work, missing: Missing) -> None:
         """Say what there is to do."""
         self._announce(work)
@@ -187,13 +190,15 @@ def _work_on(block: int) -> Done:
 
 @contextlib.contextmanager
 def _deaf_to_signals() -> Iterator[None]:
-    """Processes started within the block ignore what may stop a job: the parent hears it, and stops them itself."""
-    previous = {number: signal.signal(number, signal.SIG_IGN) for number in (*SIGNALS, WARNING)}
+    """Processes started within the block are deaf to what may stop a job: the parent hears it, and stops them itself.
+
+    They inherit what is blocked; what comes to the parent meanwhile is held back until the end of the block.
+    """
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, WARNING))
     try:
         yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
 def _in_workers(

@@ -33,6 +33,8 @@ def run_element(run: Run, path: Path, element: int) -> None:
     """
     submission = Submission.load(path)
     _check_index(element, submission.elements)
+    if not all(0 <= block < run.plan.blocks for block in submission.blocks):
+        raise InputError(f"{path}: not a submission of this run: it names blocks that the run does not have")
     work = run.work(submission.program).after_chain()
     missing = missing_among(work, [], submission.blocks_of(element))
     set_bad_aside(missing)
@@ -40,7 +42,9 @@ def run_element(run: Run, path: Path, element: int) -> None:
     attempt.announce(f"{element} of {submission.elements}")
     with stop_on_scheduler_signals() as stop:
         try:
-            for done in compute_blocks(work, attempt.admitted(stop), available_cores(), stop, _uncounted):
+            for done in compute_blocks(
+                work, attempt.admitted(stop), min(available_cores(), len(missing.blocks)), stop, _uncounted
+            ):
                 attempt.finish(done)
         except Stopped as stopped:
             attempt.reason = str(stopped)
@@ -92,6 +96,7 @@ class Attempt:
 
     def __init__(self, work: Work, kind: str, numbers: Sequence[int], seconds: float, requeues: int) -> None:
         self.reason = ""
+        self._refused = False
         self._work, self._kind, self._numbers, self._requeues = work, kind, numbers, requeues
         self._expected = seconds
         self._finished: list[Done] = []
@@ -124,6 +129,7 @@ class Attempt:
                 self.reason = "warned that the time is nearly over"
                 return
             if self.left < SAFETY * self.slowest + MARGIN_SECONDS:
+                self._refused = True
                 self.reason = f"{clock(self.left)} left, and a {self._kind} takes up to {self.slowest:.1f} s"
                 return
             yield number
@@ -141,15 +147,10 @@ class Attempt:
         what = f"{self.reason}; {counted(left, self._kind)} left"
         if self._job is None:
             raise Stopped(what)
-        if (
-            not self._finished
-            and not self._job.restarts
-            and self._seconds is not None
-            and self.left > 0.5 * self._seconds
-        ):
-            raise RunError(f"{what}: ask for more --time, or for a smaller --block-size")
         if scheduler.was_cancelled(self._job.id):
             raise Stopped(f"{what}; the job was cancelled")
+        if self._refused and not self._finished and not self._job.restarts:
+            raise RunError(f"{what}: ask for more --time, or for a smaller --block-size")
         if self._job.restarts >= self._requeues:
             raise Stopped(f"{what}; put back into the queue {counted(self._requeues, 'time')} already, not again")
         if not scheduler.requeue(self._job.id):

@@ -16,6 +16,7 @@ from mfattn.pipeline.errors import RunError
 from mfattn.pipeline.executors.slurm import scheduler
 from mfattn.pipeline.executors.slurm.pilot import Pilot
 from mfattn.pipeline.executors.slurm.submission import Submission
+from mfattn.pipeline.experiment import array_bytes
 from mfattn.pipeline.messages import clock, counted, gibibytes
 from mfattn.pipeline.work import Missing, Work
 
@@ -54,8 +55,8 @@ class Order:
     @property
     def element_seconds(self) -> float:
         """What an element is expected to take."""
-        blocks = math.ceil(len(self.submission.blocks) / self.submission.elements)
-        return self.pilot.compile_seconds + blocks * self.submission.block_seconds / self.settings.cpus
+        rounds = math.ceil(len(self.submission.blocks) / self.submission.elements / self.settings.cpus)
+        return self.pilot.compile_seconds + rounds * self.submission.block_seconds
 
     @property
     def chain_seconds(self) -> float:
@@ -83,7 +84,7 @@ class Order:
     def _notes(self) -> list[tuple[str, str]]:
         cut, settings = self.submission, self.settings
         notes = []
-        if settings.elements and cut.elements < min(settings.elements, len(cut.blocks)):
+        if settings.elements and self.largest_array and self.largest_array < min(settings.elements, len(cut.blocks)):
             few = f"{counted(cut.elements, 'element')}, each with more blocks, in place of {settings.elements:,}"
             notes.append(("note", f"{few}: the cluster's arrays hold no more"))
         limit = self._limit
@@ -106,9 +107,8 @@ class Order:
 
     def collector_options(self, after: Sequence[str]) -> list[str]:
         """Options of the collector, which starts when all other jobs are over, whatever became of them."""
-        layout = self.work.experiment.layout(range(self.work.plan.points))
-        size = sum(math.prod(array.shape) * array.dtype.itemsize for array in layout.values())
-        time = f"--time={scheduler.format_time(min(self._limit or SHORTEST_LIMIT, SHORTEST_LIMIT))}"
+        size = array_bytes(self.work.experiment.layout(range(self.work.plan.points)))
+        time = f"--time={scheduler.format_time(self._collector_seconds)}"
         memory = f"--mem={_mebibytes(3 * size + LEAST_MEMORY)}"
         return [*self._common("collect", "%j"), time, memory, f"--dependency=afterany:{':'.join(after)}"]
 
@@ -129,10 +129,16 @@ class Order:
     def _needs(self, seconds: float, slowest: float, cpus: int) -> list[str]:
         time = self._time(seconds)
         lead = self.settings.lead or max(120, round(2 * slowest + 60))
-        if self.settings.lead is None and self._limit is not None:
+        limit = scheduler.parse_time(time)
+        if self.settings.lead is None and limit:
             # A warning that comes at once would stop a short job before its first block.
-            lead = min(lead, int(self._limit / 2))
+            lead = min(lead, int(limit / 2))
         return [f"--time={time}", f"--mem={self._memory(cpus)}", f"--cpus-per-task={cpus}", f"--signal=B:USR1@{lead}"]
+
+    @property
+    def _collector_seconds(self) -> float:
+        """Time of the collector: it may wait for late blocks, but not beyond the limit that the settings name."""
+        return min(self.settings.patience + SHORTEST_LIMIT, self._limit or math.inf)
 
     @property
     def _limit(self) -> float | None:
@@ -155,7 +161,7 @@ class Order:
             "PACKAGE": shlex.quote(str(Path(mfattn.__file__).resolve().parents[1])),
             "COMMANDS": shlex.quote(str(Path(shutil.which("sbatch") or "/usr/bin/sbatch").parent)),
             "RUN": shlex.quote(str(self.work.folder.path.resolve())),
-            "PATIENCE": str(self.settings.patience),
+            "PATIENCE": str(min(self.settings.patience, int(self._collector_seconds / 4))),
             "SUBMISSION": shlex.quote(folder.name),
         }
         return re.sub(r"@([A-Z]+)@", lambda found: words.get(found[1], found[0]), _template(name))
@@ -166,11 +172,11 @@ def _cut(work: Work, missing: Missing, pilot: Pilot, settings: SlurmConfig, larg
     wanted = settings.elements or _jobs(pilot.block_seconds * len(missing.blocks) / settings.cpus, FEWEST_ELEMENTS)
     chain_jobs = settings.chain_jobs or _jobs(pilot.link_seconds * len(missing.links), 1)
     return Submission(
-        links=missing.links,
-        blocks=missing.blocks,
+        links=tuple(missing.links),
+        blocks=tuple(missing.blocks),
         chain_jobs=min(chain_jobs, len(missing.links)),
         # A cluster's limit caps an array's largest index; more blocks an element make up for it.
-        elements=max(1, min(wanted, len(missing.blocks), largest or CAREFUL_ARRAY)),
+        elements=max(1, min(wanted, math.ceil(len(missing.blocks) / settings.cpus), largest or CAREFUL_ARRAY)),
         link_seconds=pilot.link_seconds,
         block_seconds=pilot.block_seconds,
         requeues=settings.requeues,

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mfattn.pipeline.experiment import Advance
+from mfattn.pipeline.experiment import Advance, array_bytes
 from mfattn.pipeline.work import Missing, Work
 
 LONGEST_SECONDS = 60.0
@@ -27,10 +27,6 @@ class Pilot:
     compile_seconds: float
     memory: float
 
-    def seconds(self, missing: Missing) -> float:
-        """Core-seconds of what is missing."""
-        return self.link_seconds * len(missing.links) + self.block_seconds * len(missing.blocks)
-
 
 def fly_pilot(work: Work, missing: Missing) -> Pilot:
     """Compute the first missing link or, where the chain is complete, the middle one of the missing blocks.
@@ -44,9 +40,11 @@ def fly_pilot(work: Work, missing: Missing) -> Pilot:
         ready, points = work.after_chain(), work.plan.points_of(missing.blocks[len(missing.blocks) // 2])
         steps = len(points) * work.experiment.steps_per_point
         block, compilation = _try_twice(lambda advance: ready.experiment.compute(points, advance), steps)
-    return Pilot(
-        link, block, max(compilation, COLD_COMPILATION), 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    )
+    memory = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if missing.links:
+        # No block was computed: its arrays come on top.
+        memory += 3 * array_bytes(work.experiment.layout(work.plan.points_of(0)))
+    return Pilot(link, block, max(compilation, COLD_COMPILATION), memory)
 
 
 def _link_steps(work: Work) -> int:

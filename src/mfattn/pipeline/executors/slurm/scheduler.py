@@ -32,7 +32,9 @@ def submit(arguments: Sequence[str]) -> str:
         if attempt:
             time.sleep(2**attempt)
         try:
-            answer = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=120)
+            answer = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=120
+            )
         except FileNotFoundError:
             raise RunError("sbatch: not found: submit where SLURM's commands are, or use mfattn run") from None
         except subprocess.TimeoutExpired:

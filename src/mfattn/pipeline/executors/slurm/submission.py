@@ -1,19 +1,19 @@
 """What was given to the scheduler at once: recorded in the run's folder, read by its jobs."""
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field, ValidationError
+
+from mfattn.pipeline.config import Config, Tuple
 from mfattn.pipeline.errors import InputError
 from mfattn.pipeline.folder import RunFolder
 from mfattn.pipeline.plan import consecutive, strided
 from mfattn.pipeline.store import make_folder, write_file
 
 
-@dataclass(frozen=True)
-class Submission:
+class Submission(Config):
     """Links and blocks, and into how many jobs they were cut.
 
     Parameters
@@ -32,13 +32,13 @@ class Submission:
         Time of submission.
     """
 
-    links: Sequence[int]
-    blocks: Sequence[int]
-    chain_jobs: int
-    elements: int
-    link_seconds: float
-    block_seconds: float
-    requeues: int
+    links: Tuple[int]
+    blocks: Tuple[int]
+    chain_jobs: int = Field(ge=0)
+    elements: int = Field(ge=1)
+    link_seconds: float = Field(ge=0)
+    block_seconds: float = Field(ge=0)
+    requeues: int = Field(ge=0)
     program: dict[str, Any]
     created: str
 
@@ -61,7 +61,7 @@ class Submission:
                 break
             except FileExistsError:
                 number += 1
-        write_file(path / "submission.json", (json.dumps(asdict(self), indent=1) + "\n").encode())
+        write_file(path / "submission.json", (self.model_dump_json(indent=1) + "\n").encode())
         return path
 
     @classmethod
@@ -74,16 +74,15 @@ class Submission:
             If there is none.
         """
         try:
-            return cls(**json.loads((path / "submission.json").read_text()))
-        except (OSError, ValueError, TypeError) as error:
-            raise InputError(f"{path}: not a submission ({error})") from None
+            return cls.model_validate_json((path / "submission.json").read_bytes())
+        except (OSError, ValidationError) as error:
+            raise InputError(f"{path}: not a submission ({' '.join(str(error).split())})") from None
 
 
-@dataclass(frozen=True)
-class Submitted:
+class Submitted(Config):
     """Ids of the jobs of one submission, each None where it has none or was not taken."""
 
-    chain: Sequence[str] = ()
+    chain: Tuple[str] = ()
     array: str | None = None
     collector: str | None = None
 
@@ -94,13 +93,13 @@ class Submitted:
 
     def save(self, path: Path) -> None:
         """Keep them beside the submission."""
-        write_file(path / "jobs.json", (json.dumps(asdict(self)) + "\n").encode())
+        write_file(path / "jobs.json", (self.model_dump_json() + "\n").encode())
 
 
 def submitted_jobs(folder: RunFolder) -> Iterator[Submitted]:
     """The jobs of every submission of a run, oldest first; a record that cannot be read counts as none."""
     for path in sorted(folder.submissions.glob("*/jobs.json")):
         try:
-            yield Submitted(**json.loads(path.read_text()))
-        except (OSError, ValueError, TypeError):
+            yield Submitted.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError):
             continue

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from mfattn.pipeline.config import SlurmConfig
@@ -31,6 +31,22 @@ class SlurmExecutor:
     settings: SlurmConfig
     only_missing: bool = False
 
+    def check(self, work: Work) -> None:
+        """Raise InputError where jobs of an earlier submission are still waiting or running, or no log can be kept."""
+        if "\\" in str(work.folder.path.resolve()):
+            raise InputError(
+                f"{work.folder.path}: a backslash in its name, where SLURM writes no log; choose --out DIR"
+            )
+        if self.only_missing:
+            return
+        waiting = scheduler.job_states(job for jobs in submitted_jobs(work.folder) for job in jobs.all) or {}
+        if waiting:
+            jobs = " ".join(waiting)
+            raise InputError(
+                f"{work.folder.path}: submitted before, and still in the queue as {jobs}: wait, or scancel {jobs}; "
+                "with --only-missing, what is missing is submitted all the same"
+            )
+
     def rehearse(self, work: Work, missing: Missing) -> None:
         """Fly the pilot, say what would be submitted, and submit nothing."""
         if missing:
@@ -48,14 +64,11 @@ class SlurmExecutor:
 
         Raises
         ------
-        InputError
-            If jobs of an earlier submission are still waiting or running, or no log can be written to the folder.
         RunError
             If the scheduler does not take a job.
         """
-        self._refuse_twice(work)
         order = self._order(work, missing)
-        folder = order.submission.save(work.folder)
+        folder = order.submission.save(work.folder).resolve()
         make_folder(work.folder.logs)
         for name in ("chain", "element", "collect"):
             write_file(folder / f"{name}.sbatch", order.script(name, folder).encode("utf-8", "surrogateescape"))
@@ -72,25 +85,10 @@ class SlurmExecutor:
         return False
 
     def _order(self, work: Work, missing: Missing) -> Order:
-        if "\\" in str(work.folder.path.resolve()):
-            raise InputError(
-                f"{work.folder.path}: a backslash in its name, where SLURM writes no log; choose --out DIR"
-            )
         order = Order.of(work, self.settings, fly_pilot(work, missing), missing)
         for word, text in order.describe():
             say(word, text)
         return order
-
-    def _refuse_twice(self, work: Work) -> None:
-        if self.only_missing:
-            return
-        waiting = scheduler.job_states(job for jobs in submitted_jobs(work.folder) for job in jobs.all) or {}
-        if waiting:
-            jobs = " ".join(waiting)
-            raise InputError(
-                f"{work.folder.path}: submitted before, and still in the queue as {jobs}: wait, or scancel {jobs}; "
-                "with --only-missing, what is missing is submitted all the same"
-            )
 
 
 def _submissions(order: Order, folder: Path) -> Iterator[Submitted]:
@@ -99,12 +97,11 @@ def _submissions(order: Order, folder: Path) -> Iterator[Submitted]:
     for number in range(order.submission.chain_jobs):
         after = submitted.chain[-1] if submitted.chain else None
         job = scheduler.submit([*order.chain_options(after), str(folder / "chain.sbatch"), str(number)])
-        submitted = replace(submitted, chain=[*submitted.chain, job])
+        submitted = Submitted(chain=(*submitted.chain, job))
         yield submitted
     after = submitted.chain[-1] if submitted.chain else None
-    submitted = replace(
-        submitted, array=scheduler.submit([*order.array_options(after), str(folder / "element.sbatch")])
-    )
+    array = scheduler.submit([*order.array_options(after), str(folder / "element.sbatch")])
+    submitted = Submitted(chain=submitted.chain, array=array)
     yield submitted
-    options = order.collector_options(submitted.all)
-    yield replace(submitted, collector=scheduler.submit([*options, str(folder / "collect.sbatch")]))
+    collector = scheduler.submit([*order.collector_options(submitted.all), str(folder / "collect.sbatch")])
+    yield Submitted(chain=submitted.chain, array=array, collector=collector)
