@@ -389,3 +389,33 @@ def test_blocks_of_two_programs_are_warned_of(root, tmp_path, capsys, monkeypatc
     monkeypatch.setattr(provenance, "program", lambda: {"versions": {}, "git": None})
     run(small_experiment(root), "small", options)
     assert "blocks come from 2 programs" in capsys.readouterr().out
+
+
+HOSTILE = [
+    "with space",
+    "quote'and\"quote",
+    "new\nline",
+    "ünïcödé-β",
+    "-dash",
+    "100%j",
+    "back\\slash",
+    "$HOME;ls",
+    "a=b",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+def test_odd_names_of_folders_and_configs_are_no_harm(root, tmp_path, monkeypatch, finished, name):
+    from mfattn.cli import main
+
+    place = tmp_path / name
+    place.mkdir()
+    monkeypatch.chdir(place)
+    (place / f"{name}.yaml").write_bytes((root / "cfgs" / "smoke.yaml").read_bytes())
+    settings = small_arguments(root, place)[4:]
+    assert main(["run", f"./{name}.yaml", *map(str, settings), f"--out={name}", "--jobs", "2"]) == 0
+    folder = next(path.parent for path in (place / name).glob("*/run.json"))
+    assert result_hash(read_arrays(folder / "result.npz")) == hash_of(finished)
+    assert (place / name / "figures" / f"{name}.png").exists()
+    for word in ("status", "hash"):
+        assert main([word, "--", str(folder.relative_to(place))]) == 0
