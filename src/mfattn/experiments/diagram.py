@@ -25,13 +25,14 @@ from mfattn.experiments.measuring import (
     describe_measurement,
     finite_time_layout,
     measure,
-    measured_steps,
     motion_arrays,
     motion_layout,
     motion_warnings,
     pass_transient,
+    seconds_of_point,
+    steps_of_point,
 )
-from mfattn.experiments.stepping import mover, pieces, step_seconds
+from mfattn.experiments.stepping import mover, pieces
 from mfattn.experiments.weights_config import Tuple
 from mfattn.meanfield import Orbits
 from mfattn.meanfield.observe import OBSERVED, Observation, ObservedName, Observer, Raster, is_range, section_pairs
@@ -177,12 +178,7 @@ class DiagramExperiment(MeanFieldExperiment[Drawn]):
     @property
     def steps_per_point(self) -> int:
         """Transient and recorded steps, and those of the tangent vectors."""
-        steps = self.config.steps
-        return (
-            steps.longest
-            + steps.record
-            + (measured_steps(steps, self._weights.context_length) if self.config.lyapunov else 0)
-        )
+        return steps_of_point(self.config.steps, self.config.lyapunov, self._weights.context_length)
 
     def identity(self) -> dict[str, Any]:
         """Model, sweep, steps, exponents and what is observed."""
@@ -197,13 +193,7 @@ class DiagramExperiment(MeanFieldExperiment[Drawn]):
 
     def estimate(self) -> float:
         """Rough core-seconds; a recorded step costs about twice a transient one."""
-        steps, lyapunov = self.config.steps, self.config.lyapunov
-        seconds = (steps.longest + 2 * steps.record) * step_seconds(self._weights)
-        if lyapunov is not None:
-            seconds += measured_steps(steps, self._weights.context_length) * step_seconds(
-                self._weights, lyapunov.exponents, lyapunov.every
-            )
-        return self.points * seconds
+        return self.points * seconds_of_point(self.config.steps, self.config.lyapunov, self._weights, 2.0)
 
     @cached_property
     def _raster(self) -> Raster:

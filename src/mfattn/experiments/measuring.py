@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfattn.experiments.meanfield_config import LyapunovConfig, SettlingStepsConfig
-from mfattn.experiments.stepping import mover
-from mfattn.meanfield import Orbits
+from mfattn.experiments.stepping import mover, step_seconds
+from mfattn.meanfield import Orbits, Weights
 from mfattn.meanfield.lyapunov import ALIGNMENT, BLOCKS
 from mfattn.meanfield.motion import Motion, measure_motion, tail_steps
 from mfattn.meanfield.regimes import Regime
@@ -55,6 +55,22 @@ def measured_steps(steps: SettlingStepsConfig, length: int) -> int:
 def steps_to_measure(steps: SettlingStepsConfig, length: int) -> int:
     """Steps of a point that is run past its transient and measured."""
     return steps.longest - alignment_within(steps, length) + measured_steps(steps, length)
+
+
+def steps_of_point(steps: SettlingStepsConfig, lyapunov: LyapunovConfig | None, length: int) -> int:
+    """Steps of a point that is run past its transient, recorded and, beside it, measured."""
+    return steps.longest + steps.record + (measured_steps(steps, length) if lyapunov else 0)
+
+
+def seconds_of_point(
+    steps: SettlingStepsConfig, lyapunov: LyapunovConfig | None, weights: Weights, recording: float
+) -> float:
+    """Rough core-seconds of such a point, where a recorded step costs RECORDING plain ones."""
+    seconds = (steps.longest + recording * steps.record) * step_seconds(weights)
+    if lyapunov is None:
+        return seconds
+    step = step_seconds(weights, lyapunov.exponents, lyapunov.every)
+    return seconds + measured_steps(steps, weights.context_length) * step
 
 
 def measure(

@@ -23,13 +23,14 @@ from mfattn.experiments.measuring import (
     describe_measurement,
     finite_time_layout,
     measure,
-    measured_steps,
     motion_arrays,
     motion_layout,
     motion_warnings,
     pass_transient,
+    seconds_of_point,
+    steps_of_point,
 )
-from mfattn.experiments.stepping import mover, record_orbits, step_seconds
+from mfattn.experiments.stepping import mover, record_orbits
 from mfattn.meanfield.lyapunov import block_lengths
 from mfattn.meanfield.model import OBSERVABLES
 from mfattn.meanfield.signals import autocorrelation, power_spectrum
@@ -84,12 +85,7 @@ class Trajectory(StartedExperiment[TrajectoryConfig]):
     @property
     def steps_per_point(self) -> int:
         """Transient and recorded steps, and those of the tangent vectors."""
-        steps = self.config.steps
-        return (
-            steps.longest
-            + steps.record
-            + (measured_steps(steps, self._weights.context_length) if self.config.lyapunov else 0)
-        )
+        return steps_of_point(self.config.steps, self.config.lyapunov, self._weights.context_length)
 
     def describe(self) -> list[tuple[str, str]]:
         """Model, grid, steps and exponents."""
@@ -97,13 +93,7 @@ class Trajectory(StartedExperiment[TrajectoryConfig]):
 
     def estimate(self) -> float:
         """Rough core-seconds; a recorded step costs about three transient ones."""
-        steps, lyapunov = self.config.steps, self.config.lyapunov
-        seconds = (steps.longest + 3 * steps.record) * step_seconds(self._weights)
-        if lyapunov is not None:
-            seconds += measured_steps(steps, self._weights.context_length) * step_seconds(
-                self._weights, lyapunov.exponents, lyapunov.every
-            )
-        return self.points * seconds
+        return self.points * seconds_of_point(self.config.steps, self.config.lyapunov, self._weights, 3.0)
 
     def layout(self, points: range) -> dict[str, ArrayLayout]:
         """Every observable of every step, and the motion."""
