@@ -119,12 +119,16 @@ def damage(work: Path, times: int, chance: random.Random, harm: Callable[[bytear
     for number in range(times):
         if number % 2:
             (sweep.folder / "result.npz").unlink()
-        files = sorted(path for path in sweep.folder.rglob("*") if path.is_file() and ".bad" not in path.name)
-        path = chance.choice(files)
+        kinds: dict[str, list[Path]] = {}
+        for path in sorted(path for path in sweep.folder.rglob("*") if path.is_file() and ".bad" not in path.name):
+            kinds.setdefault("blocks" if path.parent.name == "blocks" else path.name, []).append(path)
+        # Every kind of file as often; of the blocks, which are many, half of all.
+        kind = chance.choice([*kinds, *["blocks"] * (len(kinds) - 2)])
+        path = chance.choice(kinds[kind])
         content = path.read_bytes()
         path.write_bytes(harm(bytearray(content), chance))
         status, said = sweep.finish()
-        counts[f"in {path.parent.name if path.suffix == '.npz' and 'result' not in path.name else path.name}"] += 1
+        counts[f"in {kind}"] += 1
         counts["found and renamed"] += "renamed" in said
         counts["failed"] += status != 0
         counts["wrong hashes"] += sweep.hash() != expected
@@ -299,20 +303,23 @@ HARM = {
 """Counts that must be zero."""
 
 
-def inject(times: int, seed: int) -> Iterator[tuple[str, Counts]]:
-    """Each kind of fault, and what came of it."""
+def inject(words: list[str], times: int, seed: int) -> Iterator[tuple[str, Counts]]:
+    """Each kind of fault whose name has one of WORDS in it, or each, and what came of it."""
     for name, fault in FAULTS.items():
+        if words and not any(word in name for word in words):
+            continue
         with tempfile.TemporaryDirectory() as work:
             yield name, fault(Path(work), times, random.Random(seed))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("faults", metavar="WORD", nargs="*", help="only kinds whose names have a word in them")
     parser.add_argument("--times", type=int, default=100, help="faults of each kind (default: 100)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the moments and places")
     options = parser.parse_args()
     harm = 0
-    for name, counts in inject(options.times, options.seed):
+    for name, counts in inject(options.faults, options.times, options.seed):
         print(f"{name:<34} {', '.join(f'{what} {count}' for what, count in counts.items())}", flush=True)
         harm += sum(count for what, count in counts.items() if what in HARM)
     print(f"harm done: {harm}")
