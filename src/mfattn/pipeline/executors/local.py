@@ -190,15 +190,19 @@ def _work_on(block: int) -> Done:
 
 @contextlib.contextmanager
 def _deaf_to_signals() -> Iterator[None]:
-    """Processes started within the block are deaf to what may stop a job: the parent hears it, and stops them itself.
+    """Processes started within the block ignore what may stop a job: the parent hears it, and stops them itself.
 
-    They inherit what is blocked; what comes to the parent meanwhile is held back until the end of the block.
+    They inherit what is ignored. What comes to the parent meanwhile is held back until the end of the block, since a
+    blocked signal is not discarded.
     """
-    previous = signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, WARNING))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, WARNING))
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (*SIGNALS, WARNING)}
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _in_workers(
