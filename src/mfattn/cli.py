@@ -386,6 +386,8 @@ def _hash(options: argparse.Namespace) -> None:
     from mfattn.pipeline.folder import RunFolder
     from mfattn.pipeline.store import InvalidFile, read_arrays, result_hash
 
+    if not options.run.is_dir():
+        raise InputError(f"{options.run}: hash takes the folder of a run, as mfattn list shows it")
     result = RunFolder(options.run).result
     try:
         print(result_hash(read_arrays(result)))

@@ -129,7 +129,7 @@ def test_export_prints_and_knows_its_tables(folder, capsys):
     assert main(["export", str(folder)]) == 0
     assert capsys.readouterr().out.splitlines()[0] == "beta,observable,feature,value,steps"
     assert main(["export", str(folder), "--table", "x"]) == 2
-    assert "--table: one of diagram, values, found 'x'" in capsys.readouterr().err
+    assert "--table: one of diagram, values, bifurcations, found 'x'" in capsys.readouterr().err
     (folder / "result.npz").unlink()
     assert main(["export", str(folder)]) == 2
     assert "run or collect it first" in capsys.readouterr().err

@@ -196,7 +196,8 @@ def test_a_busy_controller_is_asked_again(root, tmp_path, fake, capsys):
 
 def test_without_a_scheduler_submission_says_so(root, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert main(["submit", *words_of(root, tmp_path / "out")]) == 1
+    assert main(["submit", *words_of(root, tmp_path / "out")]) == 2
+    assert not (tmp_path / "out").exists()
     assert "sbatch: not found" in capsys.readouterr().err
 
 

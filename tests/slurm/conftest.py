@@ -18,7 +18,7 @@ LARGEST_ARRAY = 8
 """The cluster's MaxArraySize, smaller than the number of blocks of some tests."""
 
 SETTINGS = ("slurm.patience=1", "sweep.num=64", "lyapunov=null", "observe.raster.bins=50", "steps.record=1000")
-QUICK, SLOW = "steps.transient=300000", "steps.transient=6000000"
+QUICK, SLOW = "steps.transient=300000", "steps.transient=4000000"
 """Blocks of a tenth of a second, and of some seconds."""
 
 

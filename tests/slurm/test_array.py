@@ -178,7 +178,7 @@ def test_submitting_twice_is_refused_while_jobs_wait(submitted):
     assert "scancel" in again.stderr and job in again.stderr
 
 
-HOSTILE = ["with space", "quote'and\"quote", "new\nline", "ünïcödé-β", "-dash", "100%j", "$HOME;ls"]
+HOSTILE = ["-with space and 'quote' and \"quotes\"", "new\nline ünïcödé-β 100%j $HOME;ls"]
 
 
 @pytest.mark.parametrize("name", HOSTILE, ids=lambda name: name.encode("ascii", "replace").decode().replace("\n", "_"))

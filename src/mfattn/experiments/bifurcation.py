@@ -17,7 +17,7 @@ from mfattn.experiments.measuring import REGIME_LABELS
 from mfattn.experiments.stepping import mover, record_orbits
 from mfattn.experiments.weights_config import Tuple
 from mfattn.meanfield.observe import OBSERVED
-from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays
+from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays, Table
 from mfattn.pipeline.yaml_text import KeyPath
 
 if TYPE_CHECKING:
@@ -119,6 +119,25 @@ class Bifurcation(StartedExperiment[BifurcationConfig], DiagramExperiment[Bifurc
         if self.config.lyapunov is None:
             return {}
         return locate_bifurcations(self.config, self.config.sweep, self._weights, arrays)
+
+    def findings(self, arrays: Mapping[str, NDArray[Any]]) -> list[tuple[str, str]]:
+        """Regimes and, where they were looked for, the bifurcation points."""
+        rows = self._bifurcation_rows(arrays)
+        symbol = self.config.sweep.parameter
+        return super().findings(arrays) + [
+            (str(kind), f"{symbol} = {value:.10g}, period {period}") for kind, value, _, period in rows
+        ]
+
+    def tables(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Table]:
+        """Diagram, numbers of every point and, where they were looked for, the bifurcation points."""
+        columns = ["kind", self.config.sweep.parameter, "angle", "period"]
+        points = {"bifurcations": Table(columns, self._bifurcation_rows(arrays))} if self.config.lyapunov else {}
+        return super().tables(arrays) | points
+
+    @staticmethod
+    def _bifurcation_rows(arrays: Mapping[str, NDArray[Any]]) -> list[tuple[Any, ...]]:
+        names = ("kind", "parameter", "angle", "period")
+        return list(zip(*(arrays.get(f"bifurcation_{name}", np.empty(0)).tolist() for name in names), strict=True))
 
     def draw(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> dict[str, bytes]:
         """The figures as PNG and PDF."""

@@ -182,6 +182,7 @@ class Continuation(DiagramExperiment[ContinuationConfig]):
     """
 
     numeric_sections = ("sweep", "chains", "steps", "lyapunov")
+    _lengthen = ", or chain.steps"
 
     def __init__(self, config: ContinuationConfig, states: Sequence[Context] = ()) -> None:
         super().__init__(config)
@@ -251,7 +252,7 @@ class Continuation(DiagramExperiment[ContinuationConfig]):
         regular = np.zeros((chains, count), dtype=bool)
         if self.config.lyapunov is not None:
             regular = np.isin(arrays["regime"], REGULAR).reshape(chains, count)
-        apart = are_apart(distances, regular[pairs].all(axis=1), bin_size)
+        apart = are_apart(distances, regular[pairs].all(axis=1), bin_size, self.config.steps.record)
         return {"chain_distance": distances, "chain_apart": apart}
 
     def findings(self, arrays: Mapping[str, NDArray[Any]]) -> list[tuple[str, str]]:

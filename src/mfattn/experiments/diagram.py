@@ -195,6 +195,9 @@ class DiagramExperiment(MeanFieldExperiment[Drawn]):
         """Rough core-seconds; a recorded step costs about twice a transient one."""
         return self.points * seconds_of_point(self.config.steps, self.config.lyapunov, self._weights, 2.0)
 
+    _lengthen = ""
+    """What lengthens the transient beside the steps, for a warning."""
+
     @cached_property
     def _raster(self) -> Raster:
         raster = self.config.observe.raster
@@ -251,7 +254,7 @@ class DiagramExperiment(MeanFieldExperiment[Drawn]):
 
     def warnings(self, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
         """Observables of which a share lies outside the rasters."""
-        found = list(motion_warnings(arrays)) if self.config.lyapunov else []
+        found = list(motion_warnings(arrays, self._lengthen)) if self.config.lyapunov else []
         for name in self.config.observe.observables:
             outside = arrays[f"outside_{name}"].sum(dtype=np.int64)
             share = outside / (self.points * self.config.steps.record * len(self.config.features))

@@ -136,12 +136,15 @@ def motion_arrays(motion: Motion) -> Arrays:
     }
 
 
-def motion_warnings(arrays: Mapping[str, NDArray[Any]]) -> Iterator[str]:
-    """What the numbers of a result do not support."""
+def motion_warnings(arrays: Mapping[str, NDArray[Any]], also: str = "") -> Iterator[str]:
+    """What the numbers of a result do not support; ALSO says what else lengthens the transient."""
     points = arrays["regime"].size
     unsettled = np.count_nonzero(arrays["regime"] == Regime.UNSETTLED)
     if unsettled:
-        yield f"{unsettled:,} of {points:,} orbits had not settled: lengthen steps.transient or, with auto, steps.limit"
+        yield (
+            f"{unsettled:,} of {points:,} orbits had not settled: lengthen steps.transient or, with auto, steps.limit"
+            + also
+        )
     short = np.count_nonzero(arrays["exponents_short"][..., 0])
     if short:
         yield f"{short:,} of {points:,} leading exponents come from runs too short for their errors: record more steps"

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+RECORD = 150_000
+"""Steps of the published runs, at which the thresholds were measured."""
+
 APART = 0.02
 """Distance from which two densities are not samples of one attractor, as a share of the height of the diagram.
 
@@ -65,7 +68,9 @@ def density_distance(first: NDArray[np.number], second: NDArray[np.number], widt
     return np.asarray(width * np.abs(cumulated[0] - cumulated[1]).sum(axis=-1))
 
 
-def are_apart(distance: NDArray[np.float64], regular: NDArray[np.bool_], bin_size: float = 0.0) -> NDArray[np.bool_]:
+def are_apart(
+    distance: NDArray[np.float64], regular: NDArray[np.bool_], bin_size: float = 0.0, steps: int = RECORD
+) -> NDArray[np.bool_]:
     """Whether orbits are on different attractors, by the distance of their densities.
 
     Parameters
@@ -77,6 +82,9 @@ def are_apart(distance: NDArray[np.float64], regular: NDArray[np.bool_], bin_siz
         are told apart from `REGULAR_APART` on, others from `APART` on.
     bin_size : float
         Height of a bin, as the same share: by binning alone, equal densities can be as far apart.
+    steps : int
+        Steps of which the densities are made: where they are fewer than `RECORD`, the noise of chaotic ones grows as
+        steps^(-1/2), and the threshold with it.
 
     Returns
     -------
@@ -88,7 +96,9 @@ def are_apart(distance: NDArray[np.float64], regular: NDArray[np.bool_], bin_siz
     >>> are_apart(np.array([0.01, 0.01, np.nan]), np.array([True, False, False])).tolist()
     [True, False, False]
     """
-    result: NDArray[np.bool_] = distance > np.maximum(np.where(regular, REGULAR_APART, APART), bin_size)
+    result: NDArray[np.bool_] = distance > np.maximum(
+        np.where(regular, REGULAR_APART, APART * max(1.0, (RECORD / steps) ** 0.5)), bin_size
+    )
     return result
 
 

@@ -91,11 +91,12 @@ def _figures(run: Run, arrays: Arrays, note: str) -> list[str]:
 
 
 def _flat(value: Any, name: str = "") -> Rows:
-    """Keys and values of nested sections, by dotted name; a long list by its beginning."""
+    """Keys and values of nested sections, by dotted name, without those that are not set."""
     if isinstance(value, dict):
         return [row for key, inner in value.items() for row in _flat(inner, f"{name}.{key}" if name else key)]
-    text = "" if value is None else str(value)
-    return [(name, text if len(text) <= 200 else f"{text[:200]} ...")] if value is not None else []
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        return [row for number, item in enumerate(value) for row in _flat(item, f"{name}[{number}]")]
+    return [(name, str(value))] if value is not None else []
 
 
 def _times(facts: list[dict[str, Any]], about: dict[str, Any]) -> Rows:

@@ -51,9 +51,10 @@ def run(chosen: Run, options: Options) -> None:
     """
     chosen.check_writable()
     _announce(chosen)
+    if not options.dry_run and not chosen.folder.result.exists():
+        options.executor.check(chosen.work({}))
     if options.dry_run:
         work = chosen.work()
-        options.executor.check(work)
         anew = Missing(list(range(work.links)), list(range(work.plan.blocks)), [])
         options.executor.rehearse(work, anew if options.force else missing_parts(work))
         return
@@ -64,8 +65,6 @@ def run(chosen: Run, options: Options) -> None:
         work = chosen.work()
         missing = missing_parts(work)
         set_bad_aside(missing)
-        if missing:
-            options.executor.check(work)
         if missing and not options.executor.execute(work, missing):
             return
         arrays = collect(chosen, work, join_blocks(work))

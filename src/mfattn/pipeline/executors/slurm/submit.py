@@ -1,6 +1,7 @@
 """The executor that gives a run to SLURM: a chain of jobs, an array of elements, and a collector after them."""
 
 import shlex
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,9 @@ class SlurmExecutor:
     only_missing: bool = False
 
     def check(self, work: Work) -> None:
-        """Raise InputError where jobs of an earlier submission are still waiting or running, or no log can be kept."""
+        """Raise InputError where there is no SLURM, no log can be kept, or jobs submitted before are in the queue."""
+        if shutil.which("sbatch") is None:
+            raise InputError("sbatch: not found: submit where SLURM's commands are, or use mfattn run")
         if "\\" in str(work.folder.path.resolve()):
             raise InputError(
                 f"{work.folder.path}: a backslash in its name, where SLURM writes no log; choose --out DIR"
@@ -57,6 +60,8 @@ class SlurmExecutor:
             requests.append(order.collector_options([*chain, "<array>"]))
             for options in requests:
                 say("would run", f"sbatch --parsable {shlex.join(options)}")
+        if shutil.which("sbatch") is None:
+            say("note", "sbatch is not found here: submit where SLURM's commands are")
         say("dry run", "nothing submitted, nothing written")
 
     def execute(self, work: Work, missing: Missing) -> bool:
