@@ -56,11 +56,13 @@ def cluster(tmp_path_factory):
     if not script:
         pytest.skip("set MFATTN_SLURM_UP to a script that starts a SLURM, such as tests/slurm/slurm-up (as root)")
     folder = Path(f"/tmp/mfattn-slurm-{os.getpid()}")
+    settings = tmp_path_factory.mktemp("slurm") / "extra.conf"
+    settings.write_text(f"MaxArraySize={LARGEST_ARRAY}\n")
     environment = {
         **os.environ,
         "MFATTN_SLURM_DIR": str(folder),
         "MFATTN_SLURM_PORT": str(28000 + os.getpid() % 1000 * 4),
-        "MFATTN_SLURM_EXTRA": f"MaxArraySize={LARGEST_ARRAY}",
+        "MFATTN_SLURM_EXTRA": str(settings),
     }
     cluster = Cluster(environment, Path(script).resolve())
     try:
