@@ -9,7 +9,7 @@ import pytest
 
 from .conftest import LARGEST_ARRAY, QUICK, SLOW, SubmittedRun
 
-pytestmark = pytest.mark.slurm
+pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
 
 
 @pytest.mark.parametrize("elements", [3, 7])

@@ -6,7 +6,7 @@ import pytest
 
 from .conftest import SubmittedRun
 
-pytestmark = pytest.mark.slurm
+pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
 
 CHAIN = (
     "slurm.patience=1",
