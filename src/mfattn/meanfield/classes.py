@@ -68,6 +68,27 @@ class ColumnClasses:
         return value.T @ self.signs
 
 
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """The N columns of an instance of the semantic weights.
+
+    Parameters
+    ----------
+    inside : (M, N) array
+        What stands inside the tanh; the output weights, but for the published convention of assigned patterns.
+    weights : (4, M, N) array of ±1
+        The four kinds of weights, in the order of `FIELDS`.
+    """
+
+    inside: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+    @property
+    def number(self) -> int:
+        """Number N of columns."""
+        return self.inside.shape[1]
+
+
 def classes_from_columns(columns: ArrayLike, weights: ArrayLike) -> ColumnClasses:
     r"""Column classes of equally likely columns.
 
@@ -76,9 +97,9 @@ def classes_from_columns(columns: ArrayLike, weights: ArrayLike) -> ColumnClasse
     Parameters
     ----------
     columns : (M, N) array
-        What stands inside the tanh; the output weights, but for the published convention of assigned patterns.
+        As `Columns.inside`.
     weights : (4, M, N) array
-        The four kinds of weights, in the order of `FIELDS`.
+        As `Columns.weights`.
 
     Returns
     -------
@@ -111,6 +132,40 @@ def classes_from_columns(columns: ArrayLike, weights: ArrayLike) -> ColumnClasse
     totals = np.zeros((len(signs), len(FIELDS), len(columns)))
     np.add.at(totals, class_of.ravel(), np.moveaxis(weights * orientation, 2, 0)[nonzero])
     return ColumnClasses(signs, np.moveaxis(totals, 1, 0) / number)
+
+
+def joint_classes(columns: Columns) -> tuple[ColumnClasses, NDArray[np.int64]]:
+    r"""Classes of the columns of all weights together, and how many columns each holds.
+
+    Bits whose columns inside the tanh and in all four weights agree, up to one sign for all of them, are exchangeable:
+    a token's overlaps depend on the sum of such bits alone. The couplings are those of `ColumnClasses`,
+    :math:`G^\alpha_{c,a} = (n_c / N) W^\alpha_{c,a}`, so that the mean field of these classes is that of the columns.
+
+    Parameters
+    ----------
+    columns : Columns
+
+    Returns
+    -------
+    classes : ColumnClasses
+        In the order of their output weights, the first of which is +1.
+    sizes : (number of classes,) array of int
+        :math:`n_c`, whose sum is N.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> output, other = np.array([[1.0, -1.0, 1.0]]), np.array([[1.0, -1.0, -1.0]])
+    >>> classes, sizes = joint_classes(Columns(output, np.array([output, other, other, other])))
+    >>> sizes
+    array([1, 2])
+    """
+    features, number = columns.inside.shape
+    together = np.concatenate([columns.weights.reshape(-1, number), columns.inside])
+    together = together * np.sign(together[0])
+    distinct, sizes = np.unique(together.T, axis=0, return_counts=True)
+    weights = distinct[:, :-features].reshape(-1, len(FIELDS), features).swapaxes(0, 1)
+    return ColumnClasses(distinct[:, -features:], weights * (sizes / number)[:, np.newaxis]), sizes
 
 
 def sign_vectors(length: int) -> NDArray[np.float64]:

@@ -47,12 +47,10 @@ def prompt_token(weights: Weights, source: PromptSource, row: int) -> Array:
     return np.concatenate([semantic, -np.ones(weights.position_bits)])
 
 
-def context_from_token(weights: Weights, token: ArrayLike, epsilon: float) -> Context:
-    r"""Context after a prompt token, which attends to itself alone: :math:`A_0 = m^v(x)` at position 0.
+def token_fields(weights: Weights, token: ArrayLike, epsilon: float) -> Array:
+    r"""The four fields of a token, (4, M) in the order of `FIELDS`.
 
-    .. math:: m^v = (1 - \epsilon)\, W^v x_\mathrm{sem} / N + \frac{\epsilon}{P}\, \Pi^v x_\mathrm{pos}
-
-    The token itself is not kept in the window.
+    .. math:: m^\alpha = (1 - \epsilon)\, W^\alpha x_\mathrm{sem} / N + \frac{\epsilon}{P}\, \Pi^\alpha x_\mathrm{pos}
 
     Parameters
     ----------
@@ -74,17 +72,24 @@ def context_from_token(weights: Weights, token: ArrayLike, epsilon: float) -> Co
     number = weights.template.shape[2]
     if token.shape != (number + weights.position_bits,):
         raise ValueError(f"token must have shape ({number + weights.position_bits},), found {token.shape}")
-    value = FIELDS.index("value")
-    attention = (1.0 - epsilon) * (weights.template[value] @ token[:number]) / number
+    fields = (1.0 - epsilon) * (weights.template @ token[:number]) / number
     if weights.position_bits:
-        attention += epsilon / weights.position_bits * (weights.position_weights[value] @ token[number:])
-    return Context(attention[np.newaxis], 0)
+        fields += epsilon / weights.position_bits * (weights.position_weights @ token[number:])
+    return fields
 
 
-def context_from_pattern(weights: Weights, pattern: int) -> Context:
-    r"""Context after a prompt that is a pattern of the assigned ensemble.
+def context_from_token(weights: Weights, token: ArrayLike, epsilon: float) -> Context:
+    r"""Context after a prompt token, which attends to itself alone: :math:`A_0 = m^v(x)` at position 0.
 
-    :math:`A_{0,a} = 1` where feature a of the value weights holds the pattern, else 0, at position 0; it carries no
+    The token itself is not kept in the window. Parameters and errors are those of `token_fields`.
+    """
+    return Context(token_fields(weights, token, epsilon)[np.newaxis, FIELDS.index("value")], 0)
+
+
+def pattern_fields(weights: Weights, pattern: int) -> Array:
+    r"""The four fields, (4, M), of a prompt that is a pattern of the assigned ensemble.
+
+    :math:`m^\alpha_a = 1` where feature a of the weights of that kind holds the pattern, else 0; they carry no
     positional share.
 
     Parameters
@@ -103,5 +108,12 @@ def context_from_pattern(weights: Weights, pattern: int) -> Context:
         raise ValueError("only the assigned ensemble has patterns to start from")
     if pattern not in weights.pattern_order:
         raise ValueError(f"pattern must be one that a feature holds, found {pattern}")
-    attention = (weights.pattern_order[FIELDS.index("value")] == pattern).astype(np.float64)
-    return Context(attention[np.newaxis], 0)
+    return (weights.pattern_order == pattern).astype(np.float64)
+
+
+def context_from_pattern(weights: Weights, pattern: int) -> Context:
+    r"""Context after a prompt that is a pattern of the assigned ensemble: :math:`A_0 = m^v` at position 0.
+
+    Parameters and errors are those of `pattern_fields`.
+    """
+    return Context(pattern_fields(weights, pattern)[np.newaxis, FIELDS.index("value")], 0)

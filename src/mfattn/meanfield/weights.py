@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from mfattn.meanfield.classes import (
     FIELDS,
     ColumnClasses,
+    Columns,
     classes_from_columns,
     classes_from_correlations,
     sign_vectors,
@@ -58,6 +59,8 @@ class Weights:
     pattern_order : (4, M) array of int, optional
         For assigned patterns: the pattern that each feature holds. A prompt may then be a pattern's index, and the
         two conventions of that ensemble hold: rectified positions, and logits without 1/sqrt(M).
+    columns : Columns, optional
+        The columns that a finite network repeats; ensembles of correlations have none.
 
     Raises
     ------
@@ -69,6 +72,7 @@ class Weights:
     position_weights: NDArray[np.float64]
     template: NDArray[np.float64] | None = None
     pattern_order: NDArray[np.int64] | None = None
+    columns: Columns | None = None
 
     def __post_init__(self) -> None:
         position_weights = np.asarray(self.position_weights, dtype=np.float64)
@@ -110,6 +114,11 @@ class Weights:
         codes = position_codes(self.position_bits)
         table = np.einsum("faj,rj->fra", self.position_weights, codes) / self.position_bits
         return np.maximum(table, 0.0) if self.pattern_order is not None else table
+
+
+def _weights_of(columns: Columns, position_weights: NDArray[np.float64], **more: NDArray[Any]) -> Weights:
+    """The weights that have given columns."""
+    return Weights(classes_from_columns(columns.inside, columns.weights), position_weights, columns=columns, **more)
 
 
 class _Draws(Protocol):
@@ -199,7 +208,7 @@ def random_weights(features: int, position_bits: int, *, template: int, seed: in
     draws = _draws(rng, seed, features, template)
     semantic = _signs_by_field(draws, features, template)
     positional = _signs_by_field(draws, features, position_bits)
-    return Weights(classes_from_columns(semantic[0], semantic), positional, semantic)
+    return _weights_of(Columns(semantic[0], semantic), positional, template=semantic)
 
 
 def segmented_weights(
@@ -236,7 +245,7 @@ def segmented_weights(
         positional = _signs_by_field(draws, features, position_bits)
     signs = draws.signs(len(FIELDS), features, segments)
     semantic = np.repeat(signs, template // segments, axis=2)
-    return Weights(classes_from_columns(semantic[0], semantic), positional, semantic)
+    return _weights_of(Columns(semantic[0], semantic), positional, template=semantic)
 
 
 def gaussian_weights(
@@ -362,8 +371,4 @@ def assigned_weights(
             raise ValueError(f"the published convention needs as many patterns as features, found {base.size}")
         columns = np.zeros_like(columns)
         np.add.at(columns, order[0], sigma[base])
-    return Weights(
-        classes_from_columns(columns, semantic),
-        np.asarray(position, dtype=np.float64),
-        pattern_order=order,
-    )
+    return _weights_of(Columns(columns, semantic), np.asarray(position, dtype=np.float64), pattern_order=order)

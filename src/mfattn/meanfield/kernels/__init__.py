@@ -9,18 +9,28 @@ where `fma` says so and nowhere else, which is why the bits agree between proces
 
 from mfattn.meanfield.kernels.lanes import LANES
 from mfattn.meanfield.kernels.reduction import Binning, Sums, observe_orbits
-from mfattn.meanfield.kernels.step import Tables, Window, advance, record_attention, record_orbits
+from mfattn.meanfield.kernels.step import (
+    NetworkWindow,
+    Tables,
+    Window,
+    advance,
+    draw_older,
+    record_attention,
+    record_orbits,
+)
 from mfattn.meanfield.kernels.tangent import Tangents, advance_tangents, orthonormalise_tangents
 
 __all__ = [
     "LANES",
     "Binning",
+    "NetworkWindow",
     "Sums",
     "Tables",
     "Tangents",
     "Window",
     "advance",
     "advance_tangents",
+    "draw_older",
     "observe_orbits",
     "orthonormalise_tangents",
     "record_attention",

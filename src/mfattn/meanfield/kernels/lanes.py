@@ -259,3 +259,36 @@ def trailing_zeros(typing_context, mask):
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
 
     return types.int64(types.int64), codegen
+
+
+@intrinsic
+def uniform(typing_context, streams, active):
+    """A number of each lane's stream, one of 2^52 that lie evenly and symmetrically in (0, 1).
+
+    STREAMS holds four rows of words, the state of SFC64; it advances in the lanes where ACTIVE is greater than 0.
+    """
+
+    def codegen(context, builder, signature, arguments):
+        streams, active = arguments
+        pointers = [
+            _row_pointer(context, builder, signature.args[0], streams, ir.Constant(ir.IntType(64), row), _WORDS)
+            for row in range(4)
+        ]
+        a, b, c, counter = state = [builder.load(pointer, align=8) for pointer in pointers]
+        word = builder.add(builder.add(a, b), counter)
+        rotated = builder.or_(builder.shl(c, _words(24)), builder.lshr(c, _words(40)))
+        after = (
+            builder.xor(b, builder.lshr(b, _words(11))),
+            builder.add(c, builder.shl(c, _words(3))),
+            builder.add(rotated, word),
+            builder.add(counter, _words(1)),
+        )
+        moves = builder.fcmp_ordered(">", active, _as_lanes(builder, types.float64, ir.Constant(ir.DoubleType(), 0.0)))
+        for pointer, new, old in zip(pointers, after, state, strict=True):
+            builder.store(builder.select(moves, new, old), pointer, align=8)
+        # Its upper 52 bits as the fraction of a number from 1 to 2.
+        fraction = builder.or_(builder.lshr(word, _words(12)), _words(1023 << 52))
+        less = ir.Constant(_DOUBLES, [1.0 - 2.0**-53] * LANES)
+        return builder.fsub(builder.bitcast(fraction, _DOUBLES), less)
+
+    return lanes(streams, active), codegen

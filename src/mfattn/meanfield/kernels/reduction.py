@@ -139,12 +139,12 @@ def _start_moments(record, rows, moments):
 def observe_orbits(tables, window, steps, recorded, binning, sums):
     """Advance every pack by STEPS steps and add them to SUMS; RECORDED steps were added before."""
     features, rows, kept = number(tables.features), binning.rows.ravel(), sums.tail.shape[1]
-    scratch = new_scratch(tables)
+    memory = new_scratch(tables)
     records = new_rows(CHUNK * 2 * features).reshape(CHUNK, 2 * features, LANES)
     bins = np.empty((rows.size, COUNTED, LANES), np.int32)
     masks = np.zeros((rows.size, COUNTED), np.uint16)
     for pack in range(window.position.size):
-        open_pack(tables, window, pack, scratch)
+        scratch = open_pack(tables, window, pack, memory)
         moments, tail = sums.moments[pack], sums.tail[pack]
         done, slot = 0, recorded % kept
         while done < steps:

@@ -7,6 +7,7 @@ from numba import types
 from numba.extending import overload
 
 from mfattn.meanfield.kernels.compilation import compiled, inlined
+from mfattn.meanfield.kernels.draws import DRAW_ROWS, draw_mean
 from mfattn.meanfield.kernels.elementary import exponential, hyperbolic_tangent
 from mfattn.meanfield.kernels.lanes import LANES, address, everywhere, fma, larger, load, scalar, store
 
@@ -39,14 +40,31 @@ class Window(NamedTuple):
     parameters: np.ndarray  # (packs, 4, LANES): beta, gamma/sqrt(M), 1 - epsilon, epsilon
 
 
+class NetworkWindow(NamedTuple):
+    """State of packs of finite networks: the newest token's attention vector, from which it is yet to be drawn.
+
+    Of the older tokens, which were drawn, the value and key fields are kept.
+    """
+
+    attention: np.ndarray  # (packs, L, M, LANES)
+    position: np.ndarray  # (packs,) of the newest token
+    filled: np.ndarray  # (packs,) tokens in the window
+    parameters: np.ndarray  # (packs, 4, LANES), as of `Window`
+    values: np.ndarray  # (packs, L, M, LANES)
+    keys: np.ndarray  # (packs, L, M, LANES)
+    bits: np.ndarray  # (packs, J, LANES) bits of each column class
+    streams: np.ndarray  # (packs, 4, LANES) words of state
+
+
 class Scratch(NamedTuple):
     """Working memory of one pack."""
 
-    tanh: np.ndarray  # (J, LANES)
+    tanh: np.ndarray  # (J, LANES), or the means of the bits that were drawn
     query: np.ndarray  # (M, LANES) of the newest token
     values: np.ndarray  # (L, M, LANES)
     keys: np.ndarray  # (L, M, LANES)
     weights: np.ndarray  # (L, LANES) the logits, then the softmax before it is normalised
+    draw: np.ndarray  # (DRAW_ROWS, LANES)
 
 
 def number(features):
@@ -80,6 +98,7 @@ def new_scratch(tables):
         new_rows(context * features).reshape(context, features, LANES),
         new_rows(context * features).reshape(context, features, LANES),
         new_rows(context).reshape(context, LANES),
+        new_rows(DRAW_ROWS).reshape(DRAW_ROWS, LANES),
     )
 
 
@@ -92,12 +111,32 @@ def _semantic_output(tables, parameters, tanh, feature):
     return load(parameters, SEMANTIC_SHARE) * total
 
 
-@inlined
-def _activate(tables, parameters, attention, newest, tanh):
-    """tanh of the overlaps of the token in row NEWEST with the column classes."""
-    beta = load(parameters, BETA)
+def activate(tables, window, pack, newest, scratch):
+    """Activity of each column class in the token whose attention vector begins in row NEWEST.
+
+    In the mean field it is the tanh of the class's field; in a network, the mean of bits that are drawn with that mean.
+    """
+
+
+@overload(activate, jit_options={"forceinline": True, "error_model": "numpy"})
+def _activate(tables, window, pack, newest, scratch):
+    if window.instance_class is NetworkWindow:
+        return _draw_activity
+    return _expect_activity
+
+
+def _expect_activity(tables, window, pack, newest, scratch):
+    attention, beta = window.attention[pack], load(window.parameters[pack], BETA)
     for j in range(tables.signs.shape[0]):
-        store(tanh, j, hyperbolic_tangent(beta * project(tables, attention, newest, j)))
+        store(scratch.tanh, j, hyperbolic_tangent(beta * project(tables, attention, newest, j)))
+
+
+def _draw_activity(tables, window, pack, newest, scratch):
+    attention, beta = window.attention[pack], load(window.parameters[pack], BETA)
+    bits, streams = window.bits[pack], window.streams[pack]
+    for j in range(tables.signs.shape[0]):
+        field = beta * project(tables, attention, newest, j)
+        store(scratch.tanh, j, draw_mean(field, load(bits, j), streams, scratch.draw))
 
 
 @inlined
@@ -131,10 +170,10 @@ def couple(tables, parameters, position, scratch):
 
 
 @inlined
-def _compute_fields(tables, parameters, attention, position, scratch):
+def _compute_fields(tables, window, pack, position, scratch):
     """Value, query and key fields of the token at POSITION; its value and key enter the ring."""
-    _activate(tables, parameters, attention, position * number(tables.features), scratch.tanh)
-    couple(tables, parameters, position, scratch)
+    activate(tables, window, pack, position * number(tables.features), scratch)
+    couple(tables, window.parameters[pack], position, scratch)
 
 
 @inlined
@@ -170,12 +209,31 @@ def attend(tables, parameters, position, filled, scratch, attention, produced):
 
 
 @inlined
-def open_pack(tables, window, pack, scratch):
+def _compute_older(tables, window, pack, scratch):
     """Values and keys of all tokens but the newest, from the attention vectors of the window."""
     context = tables.position_fields.shape[0]
     for age in range(1, window.filled[pack]):
-        position = (window.position[pack] - age) % context
-        _compute_fields(tables, window.parameters[pack], window.attention[pack], position, scratch)
+        _compute_fields(tables, window, pack, (window.position[pack] - age) % context, scratch)
+
+
+def open_pack(tables, window, pack, scratch):
+    """Working memory that holds the values and keys of all tokens but the newest."""
+
+
+@overload(open_pack, jit_options={"forceinline": True, "error_model": "numpy"})
+def _open_pack(tables, window, pack, scratch):
+    if window.instance_class is NetworkWindow:
+        return _resume
+    return _recompute
+
+
+def _recompute(tables, window, pack, scratch):
+    _compute_older(tables, window, pack, scratch)
+    return scratch
+
+
+def _resume(tables, window, pack, scratch):
+    return Scratch(scratch.tanh, scratch.query, window.values[pack], window.keys[pack], scratch.weights, scratch.draw)
 
 
 @inlined
@@ -183,20 +241,26 @@ def _step(tables, window, pack, scratch):
     """One step of a pack, on the rings that `open_pack` filled."""
     context = tables.position_fields.shape[0]
     position, filled = window.position[pack], window.filled[pack]
-    parameters, attention = window.parameters[pack], window.attention[pack]
-    _compute_fields(tables, parameters, attention, position, scratch)
+    _compute_fields(tables, window, pack, position, scratch)
     produced = position + 1 if position + 1 < context else 0
-    attend(tables, parameters, position, filled, scratch, attention, produced)
+    attend(tables, window.parameters[pack], position, filled, scratch, window.attention[pack], produced)
     window.position[pack] = produced
     window.filled[pack] = min(filled + 1, context)
 
 
 @compiled
+def draw_older(tables, window, pack):
+    """Draw all tokens of a network's pack but the newest, each from its attention vector."""
+    scratch = open_pack(tables, window, pack, new_scratch(tables))
+    _compute_older(tables, window, pack, scratch)
+
+
+@compiled
 def advance(tables, window, steps):
     """Advance every pack by STEPS steps, in place."""
-    scratch = new_scratch(tables)
+    memory = new_scratch(tables)
     for pack in range(window.position.size):
-        open_pack(tables, window, pack, scratch)
+        scratch = open_pack(tables, window, pack, memory)
         for _ in range(steps):
             _step(tables, window, pack, scratch)
 
@@ -205,9 +269,9 @@ def advance(tables, window, steps):
 def record_attention(tables, window, records):
     """Advance every pack and write A' of every step; RECORDS has shape (packs, steps, M, LANES)."""
     features = number(tables.features)
-    scratch = new_scratch(tables)
+    memory = new_scratch(tables)
     for pack in range(window.position.size):
-        open_pack(tables, window, pack, scratch)
+        scratch = open_pack(tables, window, pack, memory)
         attention, record = window.attention[pack], records[pack]
         for step in range(records.shape[1]):
             _step(tables, window, pack, scratch)
@@ -234,9 +298,9 @@ def record_orbits(tables, window, records):
     RECORDS has shape (packs, steps, 5, M, LANES).
     """
     features = number(tables.features)
-    scratch = new_scratch(tables)
+    memory = new_scratch(tables)
     for pack in range(window.position.size):
-        open_pack(tables, window, pack, scratch)
+        scratch = open_pack(tables, window, pack, memory)
         for step in range(records.shape[1]):
             record, newest = records[pack, step], window.position[pack] * features
             observed_step(tables, window, pack, scratch, record)
