@@ -34,7 +34,14 @@ CONFIG_NAMES = (
     "continuation_p5",
     "continuation_p5_zoom",
     "continuation_p5_zoom2",
+    "finite_size",
+    "finite_size_law",
+    "finite_size_chaos",
+    "finite_size_bifurcation",
 )
+SCRIPTS = {"finite_size_bifurcation": "finite_size"}
+"""Scripts of the experiments that have none of their own name."""
+
 SCALE = 0.45
 """Size of a small copy."""
 
@@ -62,7 +69,7 @@ def make(name: str, out: Path) -> str:
             palette = small.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
             palette.save(REFERENCE / picture.name, optimize=True)
     figures = ", ".join(f"[{picture.stem}]({picture.name})" for picture in pictures)
-    script = f"scripts/{experiment.config.experiment}.py"
+    script = f"scripts/{SCRIPTS.get(experiment.config.experiment, experiment.config.experiment)}.py"
     return f"| `cfgs/{name}.yaml` | {figures} | `python {script} cfgs/{name}.yaml` | {seconds:.0f} s |\n"
 
 

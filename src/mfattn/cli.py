@@ -36,15 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _reporting(_command_parser().parse_args(arguments))
 
 
-def script(experiment: str, default: Path | None = None) -> int:
-    """Run `scripts/NAME.py`: one experiment from one config, which may be left out if there is a DEFAULT."""
+def script(*experiments: str, default: Path | None = None) -> int:
+    """Run `scripts/NAME.py`: an experiment of a kind, from one config, which may be left out if there is a DEFAULT."""
     parser = argparse.ArgumentParser(
-        description=f"Run the {experiment.replace('_', ' ')} that a config describes and draw its figure.",
+        description=f"Run the {experiments[0].replace('_', ' ')} that a config describes and draw its figure.",
         epilog=RUN_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_run_arguments(parser, default)
-    parser.set_defaults(action=_run, experiment=experiment)
+    parser.set_defaults(action=_run, experiments=experiments)
     return _reporting(parser.parse_args())
 
 
@@ -96,7 +96,7 @@ def _add_computing_commands(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_run_arguments(run)
-    run.set_defaults(action=_run, experiment=None)
+    run.set_defaults(action=_run, experiments=())
 
     submit = commands.add_parser(
         "submit",
@@ -121,7 +121,7 @@ def _add_computing_commands(commands: Any) -> None:
     submit.add_argument(
         "--sbatch", metavar="OPTION", action="append", default=[], help="a further option of sbatch; may be given again"
     )
-    submit.set_defaults(action=_submit, experiment=None)
+    submit.set_defaults(action=_submit, experiments=())
 
 
 SLURM_OPTIONS = (
@@ -264,12 +264,12 @@ def _add_run_arguments(parser: argparse.ArgumentParser, default: Path | None = N
     parser.add_argument("--force", action="store_true", help="rename a run that exists to NAME.1, and compute anew")
 
 
-def _load(path: Path, assignments: Sequence[str], experiment: str | None = None) -> "Experiment":
+def _load(path: Path, assignments: Sequence[str], experiments: Sequence[str] = ()) -> "Experiment":
     # Imported late, here and below: --help and --version answer at once.
     from mfattn.experiments import CONFIGS, make_experiment
     from mfattn.pipeline.config import load
 
-    schemas = CONFIGS if experiment is None else {experiment: CONFIGS[experiment]}
+    schemas = {name: CONFIGS[name] for name in experiments} or CONFIGS
     return make_experiment(load(path, schemas, assignments))
 
 
@@ -290,10 +290,10 @@ def _get_computed(options: argparse.Namespace, executor_for: Callable[["Experime
     if path.is_dir():
         if options.force or options.block_size is not None or options.out is not None:
             raise InputError(f"{path}: --force, --block-size and --out need the run's config in place of its folder")
-        chosen = open_run(path, lambda config: _load(config, options.assignments, options.experiment))
+        chosen = open_run(path, lambda config: _load(config, options.assignments, options.experiments))
         experiment = chosen.experiment
     else:
-        experiment = _load(path, options.assignments, options.experiment)
+        experiment = _load(path, options.assignments, options.experiments)
     executor = executor_for(experiment)
     settings = Options(Places(options.out), executor, options.block_size, options.dry_run, options.force)
     if path.is_dir():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mfattn.experiments import CONFIGS, make_experiment, stepping
-from mfattn.experiments.stepping import pieces
+from mfattn.experiments.stepping import pieces, step_seconds
 from mfattn.meanfield import Context, Model, Orbits, context_from_token, prompt_token, segmented_weights
 from mfattn.meanfield.model import OBSERVABLES
 from mfattn.pipeline.config import load
@@ -147,7 +147,7 @@ def test_trajectories_along_a_sweep(root):
 
 @pytest.mark.parametrize("steps", [0, 1, 12_345_678])
 def test_pieces_add_up(published, steps):
-    cut = list(pieces(steps, 50, published))
+    cut = list(pieces(steps, 50 * step_seconds(published)))
     assert sum(cut) == steps
     assert all(piece > 0 for piece in cut)
 

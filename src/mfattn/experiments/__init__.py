@@ -7,6 +7,8 @@ from mfattn.experiments.bifurcation import Bifurcation, BifurcationConfig
 from mfattn.experiments.census import Census, CensusConfig
 from mfattn.experiments.continuation import Continuation, ContinuationConfig
 from mfattn.experiments.escape import Escape, EscapeConfig
+from mfattn.experiments.finite_size import FiniteSize, FiniteSizeConfig
+from mfattn.experiments.finite_size_bifurcation import FiniteSizeBifurcation, FiniteSizeBifurcationConfig
 from mfattn.experiments.phase_diagram import PhaseDiagram, PhaseDiagramConfig
 from mfattn.experiments.trajectory import Trajectory, TrajectoryConfig
 from mfattn.pipeline.config import RunConfig
@@ -19,6 +21,8 @@ CONFIGS: dict[str, type[RunConfig]] = {
     "phase_diagram": PhaseDiagramConfig,
     "census": CensusConfig,
     "escape": EscapeConfig,
+    "finite_size": FiniteSizeConfig,
+    "finite_size_bifurcation": FiniteSizeBifurcationConfig,
 }
 """Schema of each experiment, by the value of the key `experiment`."""
 
@@ -29,6 +33,8 @@ _EXPERIMENTS: dict[str, Callable[[Any], Experiment]] = {
     "phase_diagram": PhaseDiagram,
     "census": Census,
     "escape": Escape,
+    "finite_size": FiniteSize,
+    "finite_size_bifurcation": FiniteSizeBifurcation,
 }
 
 

@@ -21,7 +21,6 @@ from mfattn.experiments.meanfield_config import (
 )
 from mfattn.experiments.measuring import (
     alignment_within,
-    copies,
     describe_measurement,
     finite_time_layout,
     measure,
@@ -32,10 +31,11 @@ from mfattn.experiments.measuring import (
     seconds_of_point,
     steps_of_point,
 )
-from mfattn.experiments.stepping import mover, pieces
+from mfattn.experiments.stepping import mover, observe
 from mfattn.experiments.weights_config import Tuple
 from mfattn.meanfield import Orbits
 from mfattn.meanfield.observe import OBSERVED, Observation, ObservedName, Observer, Raster, is_range, section_pairs
+from mfattn.meanfield.orbits import Batch
 from mfattn.pipeline.config import Config
 from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays, Table
 from mfattn.pipeline.yaml_text import KeyPath
@@ -215,7 +215,7 @@ class DiagramExperiment(MeanFieldExperiment[Drawn]):
         """Advance the points past the transient, then observe them, and measure their motion beside it."""
         config = self.config
         settling = pass_transient(self._orbits(points), config.steps, advance)
-        orbits, beside = settling.orbits, copies(settling.orbits)
+        orbits, beside = settling.orbits, settling.orbits.copies()
         mover(advance, self._weights)(orbits, alignment_within(config.steps, self._weights.context_length))
         arrays = self._observe(orbits, advance) | {"transient": settling.steps} | _final_contexts(orbits)
         if config.lyapunov is not None:
@@ -224,7 +224,7 @@ class DiagramExperiment(MeanFieldExperiment[Drawn]):
         layout = self.config.layout(len(points))
         return {name: array.astype(layout[name].dtype, copy=False) for name, array in arrays.items()}
 
-    def _observe(self, orbits: Orbits, advance: Advance) -> Arrays:
+    def _observe(self, orbits: Batch, advance: Advance) -> Arrays:
         config = self.config
         observer = Observer(
             orbits,
@@ -233,10 +233,7 @@ class DiagramExperiment(MeanFieldExperiment[Drawn]):
             features=[feature - 1 for feature in config.features],
             observables=config.observe.observables,
         )
-        for steps in pieces(config.steps.record, len(orbits), self._weights):
-            observer.observe(steps)
-            advance(steps * len(orbits))
-        return self._reduced(observer.result())
+        return self._reduced(observe(observer, config.steps.record, advance))
 
     def _reduced(self, observation: Observation) -> Arrays:
         arrays: Arrays = {"period": observation.period}

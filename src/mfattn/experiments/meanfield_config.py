@@ -275,6 +275,11 @@ class MeanFieldConfig(RunConfig):
         sweep = getattr(self, "sweep", None)
         return () if sweep is None else (("sweep", sweep),)
 
+    @property
+    def replaced(self) -> set[str]:
+        """Parameters of the model that are set elsewhere: those of the sweeps."""
+        return set().union(*(sweep.parameters for _, sweep in self.sweeps))
+
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         """What does not fit together."""
         yield from ((("model", *path), message) for path, message in self.model.mistakes())
@@ -292,7 +297,7 @@ class MeanFieldConfig(RunConfig):
             yield (*key.split("."), "num"), f"a grid of at most {MOST_POINTS:,} points, found {points:,}"
 
     def _parameter_mistakes(self) -> Iterator[tuple[KeyPath, str]]:
-        swept = swept_parameters(self)
+        swept = self.replaced
         for name in PARAMETERS:
             if getattr(self.model, name) is None and name not in swept:
                 yield ("model", name), "missing"
@@ -365,11 +370,6 @@ def _context_mistakes(context: ContextConfig, model: ModelConfig) -> Iterator[tu
         yield ("attention",), f"{length} vectors of {features} numbers (L, M), found {found}"
 
 
-def swept_parameters(config: MeanFieldConfig) -> set[str]:
-    """Names of the parameters that the sweeps of a config set."""
-    return set().union(*(sweep.parameters for _, sweep in config.sweeps))
-
-
 @dataclass(frozen=True, eq=False)
 class Grid:
     """Parameters at every grid point; with several sweeps, the last one's index runs fastest."""
@@ -414,7 +414,7 @@ def make_orbits(
 
 def describe_model(config: MeanFieldConfig) -> list[tuple[str, str]]:
     """Lines that tell a user the model and the grid."""
-    model, swept = config.model, swept_parameters(config)
+    model, swept = config.model, config.replaced
     fixed = [f"{SYMBOLS[name]}={getattr(model, name):g}" for name in PARAMETERS if name not in swept]
     scale = [] if model.output_scale == 1 else [f"output_scale={model.output_scale:g}"]
     sizes = [f"M={model.features}", f"L={2**model.position_bits}", model.weights.ensemble]
@@ -428,7 +428,7 @@ def describe_model(config: MeanFieldConfig) -> list[tuple[str, str]]:
 
 def caption_of(config: MeanFieldConfig, **values: float) -> str:
     """Sizes and parameters for a figure: those that no sweep sets, and given VALUES of those that one does."""
-    swept = swept_parameters(config) - set(values)
+    swept = config.replaced - set(values)
     fixed = {name: values.get(name, getattr(config.model, name)) for name in PARAMETERS if name not in swept}
     parts = [f"$M = {config.model.features}$", f"$L = {2**config.model.position_bits}$"]
     parts += [rf"$\{name} = {value:g}$" for name, value in fixed.items()]
@@ -439,5 +439,5 @@ def caption_of(config: MeanFieldConfig, **values: float) -> str:
 def identity_of(config: MeanFieldConfig, sections: tuple[str, ...]) -> dict[str, Any]:
     """What the numbers depend on: the model without what the sweeps replace, and the named sections."""
     whole = config.model_dump(mode="json")
-    model = config.model.model_dump(mode="json", exclude=swept_parameters(config))
+    model = config.model.model_dump(mode="json", exclude=config.replaced)
     return {"experiment": config.experiment, "model": model} | {name: whole[name] for name in sections}

@@ -36,11 +36,6 @@ def pass_transient(orbits: Orbits, steps: SettlingStepsConfig, advance: Advance)
     return replace(settling, steps=settling.steps + length)
 
 
-def copies(orbits: Orbits) -> Orbits:
-    """The same points in the same states, to be advanced apart."""
-    return orbits.restarted(np.arange(len(orbits)), orbits.contexts())
-
-
 def alignment_within(steps: SettlingStepsConfig, length: int) -> int:
     """Steps of the transient that align the tangent vectors: its last ones, or none where it is too short."""
     fits = steps.transient != "auto" and steps.longest >= length + ALIGNMENT

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mfattn.meanfield import Orbits, Tangents, Weights
+from mfattn.meanfield import FiniteNetwork, Tangents, Weights
 from mfattn.meanfield.lyapunov import EVERY
 from mfattn.meanfield.model import OBSERVABLES
+from mfattn.meanfield.observe import Observation, Observer
+from mfattn.meanfield.orbits import Batch
 from mfattn.meanfield.settling import Move, Steppable
 from mfattn.pipeline.experiment import Advance, Arrays
 
@@ -30,14 +32,29 @@ def step_seconds(weights: Weights, exponents: int = 0, every: int = EVERY) -> fl
     return 1e-9 * (step + 0.08 * exponents * (push + renewal / every))
 
 
+DRAW_NANOSECONDS = 45.0
+"""Rough time of a binomial draw."""
+
+
+def network_step_seconds(weights: Weights, classes: int) -> float:
+    """Rough seconds of a step of a network with a number of joint column classes, on one core."""
+    return step_seconds(weights) + 1e-9 * DRAW_NANOSECONDS * classes
+
+
+def seconds_of(points: Steppable, weights: Weights) -> float:
+    """Rough seconds of a step of all POINTS."""
+    if isinstance(points, FiniteNetwork):
+        return len(points) * network_step_seconds(weights, len(points.classes.signs))
+    return len(points) * step_seconds(weights, points.exponents if isinstance(points, Tangents) else 0)
+
+
 def _pieces(steps: int, longest: int) -> Iterator[int]:
     for start in range(0, steps, longest):
         yield min(longest, steps - start)
 
 
-def pieces(steps: int, points: int, weights: Weights, exponents: int = 0) -> Iterator[int]:
-    """Cut STEPS of a number of points into pieces of about `PIECE_SECONDS`."""
-    seconds = step_seconds(weights, exponents) * points
+def pieces(steps: int, seconds: float) -> Iterator[int]:
+    """Cut steps that take so many SECONDS each into pieces of about `PIECE_SECONDS`."""
     yield from _pieces(steps, max(1, int(PIECE_SECONDS / seconds)))
 
 
@@ -45,15 +62,23 @@ def mover(advance: Advance, weights: Weights) -> Move:
     """Advances a batch, or its tangent vectors, in pieces, and tells ADVANCE as they are done."""
 
     def move(points: Steppable, steps: int) -> None:
-        exponents = points.exponents if isinstance(points, Tangents) else 0
-        for piece in pieces(steps, len(points), weights, exponents):
+        for piece in pieces(steps, seconds_of(points, weights)):
             points.advance(piece)
             advance(piece * len(points))
 
     return move
 
 
-def record_orbits(orbits: Orbits, steps: int, names: tuple[str, ...], advance: Advance) -> Arrays:
+def observe(observer: Observer, steps: int, advance: Advance) -> Observation:
+    """Let an observer observe STEPS steps of its orbits in pieces, and tell ADVANCE as they are done."""
+    orbits = observer.orbits
+    for piece in pieces(steps, seconds_of(orbits, orbits.weights)):
+        observer.observe(piece)
+        advance(piece * len(orbits))
+    return observer.result()
+
+
+def record_orbits(orbits: Batch, steps: int, names: tuple[str, ...], advance: Advance) -> Arrays:
     """Record the named observables over STEPS steps, arrays (points, steps, M), and tell ADVANCE as they are done."""
     features = orbits.weights.features
     arrays = {name: np.empty((len(orbits), steps, features)) for name in names}

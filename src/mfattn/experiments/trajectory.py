@@ -19,7 +19,6 @@ from mfattn.experiments.meanfield_config import (
 from mfattn.experiments.measuring import (
     REGIME_LABELS,
     alignment_within,
-    copies,
     describe_measurement,
     finite_time_layout,
     measure,
@@ -103,7 +102,7 @@ class Trajectory(StartedExperiment[TrajectoryConfig]):
         """Advance the points past the transient, then record them, and measure their motion beside it."""
         config = self.config
         settling = pass_transient(self._orbits(points), config.steps, advance)
-        orbits, beside = settling.orbits, copies(settling.orbits)
+        orbits, beside = settling.orbits, settling.orbits.copies()
         mover(advance, self._weights)(orbits, alignment_within(config.steps, self._weights.context_length))
         arrays = record_orbits(orbits, config.steps.record, OBSERVABLES, advance) | {"transient": settling.steps}
         if config.lyapunov is not None:

@@ -37,7 +37,13 @@ REGIME_COLOURS = {
 }
 """Colour of each regime, by its label."""
 
-FEATURE_SYMBOLS = {"overlap_o_semantic": "m^o_{%s}", "attention": "A_{%s}"}
+FEATURE_SYMBOLS = {
+    "overlap_o_semantic": "m^o_{%s}",
+    "attention": "A_{%s}",
+    "overlap_v": "m^v_{%s}",
+    "overlap_q": "m^q_{%s}",
+    "overlap_k": "m^k_{%s}",
+}
 """Symbol of a feature of each observable; the semantic part of the output overlap is what the literature draws."""
 
 _STYLE: dict[Any, Any] = {
@@ -94,6 +100,6 @@ def regime_image(codes: NDArray[np.integer], labels: Sequence[str]) -> NDArray[n
     return np.array([*(to_rgb(REGIME_COLOURS[label]) for label in labels), to_rgb("white")])[codes]
 
 
-def feature_symbol(observable: str, feature: int) -> str:
-    """Symbol of FEATURE (counted from 1) of OBSERVABLE, without dollar signs."""
+def feature_symbol(observable: str, feature: int | str) -> str:
+    """Symbol of FEATURE (counted from 1, or a letter) of OBSERVABLE, without dollar signs."""
     return FEATURE_SYMBOLS[observable] % feature

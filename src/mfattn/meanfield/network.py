@@ -14,7 +14,7 @@ of order :math:`N^{-1/2}`.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -226,6 +226,19 @@ class FiniteNetwork(Batch):
             if drawn[points[0]] is None:
                 self.kernels.draw_older(self._tables, window, pack)
         return window
+
+    def restarted(self, points: NDArray[np.int64], starts: Sequence[Context]) -> Self:
+        """Networks at some of the points, from other contexts, on the present states of the streams."""
+        return type(self)(
+            self.weights,
+            bits=self.bits[points],
+            beta=self.beta[points],
+            gamma=self.gamma[points],
+            epsilon=self.epsilon[points],
+            starts=starts,
+            streams=self.streams[points],
+            output_scale=self.output_scale,
+        )
 
     def contexts(self) -> list[DrawnContext]:
         """Present state of every point; with `streams`, a network started from it continues with the same bits."""

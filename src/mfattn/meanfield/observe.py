@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mfattn.meanfield.orbits import Orbits, check_steps, size_for_kernel
+from mfattn.meanfield.orbits import Batch, check_steps, size_for_kernel
 from mfattn.meanfield.period import WINDOW, period
 
 ObservedName = Literal["overlap_o_semantic", "attention"]
@@ -79,7 +79,7 @@ class Observer:
 
     Parameters
     ----------
-    orbits : Orbits
+    orbits : Orbits or FiniteNetwork
         Advanced in place.
     raster : Raster
         Bins of rasters and sections.
@@ -101,7 +101,7 @@ class Observer:
 
     def __init__(
         self,
-        orbits: Orbits,
+        orbits: Batch,
         *,
         raster: Raster,
         width: float,

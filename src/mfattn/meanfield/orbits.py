@@ -1,8 +1,9 @@
 """Orbits of the map at many parameter points at once, on the compiled kernels."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -42,7 +43,7 @@ class _Packing:
         return np.moveaxis(array, -1, 1)[self.pack, self.lane]
 
 
-class Batch:
+class Batch(ABC):
     """Points that compiled kernels advance together, in packs of lanes.
 
     Parameters
@@ -115,6 +116,19 @@ class Batch:
         """Rows (n, M) of a lane's ring, that of the newest token first."""
         slots = (self._window.position[pack] - np.arange(self._window.filled[pack])) % self.weights.context_length
         return ring[pack, slots, :, lane]
+
+    @abstractmethod
+    def contexts(self) -> Sequence[Context]:
+        """Present context of every point."""
+
+    @abstractmethod
+    def restarted(self, points: NDArray[np.int64], starts: Sequence[Context]) -> Self:
+        """A batch of some of the points, from other contexts."""
+
+    def copies(self, points: NDArray[np.int64] | None = None) -> Self:
+        """A batch of some of the points, or all, in the same states, to be advanced apart."""
+        points, contexts = np.arange(len(self)) if points is None else points, self.contexts()
+        return self.restarted(points, [contexts[point] for point in points])
 
     @property
     def packs(self) -> int:
@@ -215,9 +229,9 @@ class Orbits(Batch):
         places = zip(self._packing.pack, self._packing.lane, strict=True)
         return [Context(self._newest_first(attention, pack, lane), int(position[pack])) for pack, lane in places]
 
-    def restarted(self, points: NDArray[np.int64], starts: Sequence[Context]) -> "Orbits":
+    def restarted(self, points: NDArray[np.int64], starts: Sequence[Context]) -> Self:
         """Orbits at some of the points, from other contexts."""
-        return Orbits(
+        return type(self)(
             self.weights,
             beta=self.beta[points],
             gamma=self.gamma[points],

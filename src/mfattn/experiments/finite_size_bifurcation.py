@@ -1,0 +1,176 @@
+"""Bifurcation diagrams of finite networks beside that of the mean field."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from mfattn.experiments.base import StartedExperiment
+from mfattn.experiments.diagram import DEFAULT_FEATURES, DiagramConfig, DiagramExperiment, diagram_table
+from mfattn.experiments.limits import size_mistakes
+from mfattn.experiments.meanfield_config import StartedConfig
+from mfattn.experiments.network_config import NetworkConfig, class_count, network_mistakes, network_start
+from mfattn.experiments.stepping import mover, network_step_seconds
+from mfattn.meanfield import FiniteNetwork
+from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays, Table
+from mfattn.pipeline.yaml_text import KeyPath
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+KINDS = ("raster", "outside", "mean", "variance", "minimum", "maximum")
+"""What is kept of the networks; the zero plane is one of the mean field."""
+
+
+class FiniteSizeBifurcationConfig(DiagramConfig, StartedConfig):
+    """Bifurcation diagrams of networks beside the mean field's."""
+
+    experiment: Literal["finite_size_bifurcation"] = Field(description="This kind of run.")
+    network: NetworkConfig = Field(description="Finite networks beside the mean field.")
+
+    def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
+        """What does not fit together."""
+        yield from super().mistakes()
+        yield from network_mistakes(self.network, self.model)
+        if self.steps.transient == "auto":
+            yield ("steps", "transient"), "a number of steps: networks never settle, found 'auto'"
+        layout = self.network_layout(self.sweep.count)
+        yield from size_mistakes(("network", "bits"), layout, "fewer sizes, values, features or bins")
+
+    def network_layout(self, points: int) -> dict[str, ArrayLayout]:
+        """Arrays of the networks at a number of points: an axis of sizes after that of the points."""
+        counts = np.dtype(np.min_scalar_type(self.steps.record * self.network.replicas))
+        layout = {}
+        for name, (shape, dtype) in self.layout(points).items():
+            kind = name.split("_")[0]
+            if kind in KINDS and name.removeprefix(f"{kind}_") in self.observe.observables:
+                whole = counts if kind in ("raster", "outside") else dtype
+                layout[f"network_{name}"] = ArrayLayout((points, len(self.network.bits), *shape[1:]), whole)
+        return layout
+
+
+class FiniteSizeBifurcation(
+    StartedExperiment[FiniteSizeBifurcationConfig], DiagramExperiment[FiniteSizeBifurcationConfig]
+):
+    """The experiment of finite-size bifurcation diagrams; see `mfattn.pipeline.experiment.Experiment`."""
+
+    numeric_sections = ("start", "sweep", "steps", "lyapunov", "network")
+
+    @property
+    def block_size(self) -> int:
+        """Fewer points than without networks, which take longer and hold rasters of their own."""
+        return max(1, super().block_size // (len(self.config.network.bits) + 1))
+
+    @property
+    def _network_steps(self) -> int:
+        """Steps of all networks of a point."""
+        network, steps = self.config.network, self.config.steps
+        return len(network.bits) * network.replicas * (steps.longest + steps.record)
+
+    @property
+    def steps_per_point(self) -> int:
+        """Steps of the mean field and of all networks."""
+        return super().steps_per_point + self._network_steps
+
+    def estimate(self) -> float:
+        """Rough core-seconds; a recorded step of a network costs little more than a transient one."""
+        seconds = network_step_seconds(self._weights, class_count(self._weights))
+        return super().estimate() + self.points * self._network_steps * seconds
+
+    def describe(self) -> list[tuple[str, str]]:
+        """Model, grid, steps and networks."""
+        return [*super().describe(), ("networks", self.config.network.describe(self._weights))]
+
+    def layout(self, points: range) -> dict[str, ArrayLayout]:
+        """Arrays of the mean field, and of the networks."""
+        return super().layout(points) | self.config.network_layout(len(points))
+
+    def constants(self) -> Arrays:
+        """Those of the diagram, and the sizes."""
+        return {**super().constants(), "size": np.array(self.config.network.bits, dtype=np.int64)}
+
+    def compute(self, points: range, advance: Advance) -> Arrays:
+        """The mean field's arrays, and those of the networks of each size in turn."""
+        arrays = super().compute(points, advance)
+        by_size = [self._observe_networks(points, bits, advance) for bits in self.config.network.bits]
+        layout = self.config.network_layout(len(points))
+        for name, (_, dtype) in layout.items():
+            own = name.removeprefix("network_")
+            arrays[name] = np.stack([observed[own] for observed in by_size], axis=1).astype(dtype, copy=False)
+        return arrays
+
+    def _observe_networks(self, points: range, bits: int, advance: Advance) -> Arrays:
+        """What the replicas of one size visit, together."""
+        config, replicas = self.config, self.config.network.replicas
+        index = np.repeat(np.array(points), replicas)
+        keys = [(int(point), bits, replica) for point in points for replica in range(replicas)]
+        networks = FiniteNetwork(
+            self._weights,
+            bits=bits,
+            beta=self._grid.beta[index],
+            gamma=self._grid.gamma[index],
+            epsilon=self._grid.epsilon[index],
+            starts=[network_start(config.start, self._weights, epsilon) for epsilon in self._grid.epsilon[index]],
+            streams=config.network.streams(keys),
+            output_scale=config.model.output_scale,
+        )
+        mover(advance, self._weights)(networks, config.steps.longest)
+        observed = self._observe(networks, advance)
+        return {
+            name: pooled(name, array.reshape(len(points), replicas, *array.shape[1:]))
+            for name, array in observed.items()
+        }
+
+    def tables(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Table]:
+        """Those of the mean field, and the networks' diagram."""
+        sizes, parameter = self.config.network.bits, self.config.sweep.parameter
+        labels = {
+            parameter: np.repeat(arrays[parameter], len(sizes)),
+            "bits": np.tile(np.array(sizes), len(arrays[parameter])),
+        }
+        flat = {
+            f"raster_{name}": arrays[f"network_raster_{name}"].reshape(-1, *arrays[f"raster_{name}"].shape[1:])
+            for name in self.config.observe.observables
+        }
+        flat |= {name: arrays[name] for name in ("bin_edges", "features")}
+        networks = diagram_table(flat, self.config.observe.observables, labels)
+        return super().tables(arrays) | {"networks": networks}
+
+    def draw(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> dict[str, bytes]:
+        """The figure as PNG and PDF."""
+        from mfattn.figures.style import render
+
+        return render(self.figure(arrays, note))
+
+    def figure(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> "Figure":
+        """Columns for the mean field and each size; rows for the features of the first observable that is drawn."""
+        from mfattn.figures.bifurcation import Diagram
+        from mfattn.figures.finite_size import draw_beside
+
+        config, sizes = self.config, self.config.network.bits
+        observable = (config.figure.observables or config.observe.observables)[0]
+        rows = []
+        for feature in config.figure.features or config.features[:DEFAULT_FEATURES]:
+            row = [Diagram.of(arrays, observable, feature, ())]
+            for number in range(len(sizes)):
+                of_size = {name: arrays[name] for name in ("features", "bin_edges", "section_pairs")}
+                for kind in ("raster", "outside"):
+                    of_size[f"{kind}_{observable}"] = arrays[f"network_{kind}_{observable}"][:, number]
+                row.append(Diagram.of(of_size, observable, feature, ()))
+            rows.append(row)
+        titles = ["mean field", *(f"$N = {bits:,}$".replace(",", "{,}") for bits in sizes)]
+        parameter = config.sweep.parameter
+        return draw_beside(arrays[parameter], parameter, rows, titles, self._caption() + note)
+
+
+def pooled(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """What single networks visit, (points, replicas, ...), as that of all replicas together, (points, ...)."""
+    if name.startswith(("raster", "outside", "section")):
+        return array.sum(axis=1)
+    if name.startswith("minimum"):
+        return array.min(axis=1)
+    if name.startswith("maximum"):
+        return array.max(axis=1)
+    return array.mean(axis=1)
