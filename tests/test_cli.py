@@ -146,6 +146,7 @@ SMALL_RUNS = {
     "census": (STEPS, "sweep.num=2", "starts.number=3"),
     "escape": ("starts.number=2", "saddle={window: 100, fit_from: 0, limit: 1000}"),
     "trajectory": (STEPS, "sweep.values=[1.0]"),
+    "finite_size": (STEPS, "network.replicas=2", "follow={steps: 50, forget: 10, window: 20}"),
     "": (STEPS, "sweep.num=20"),
 }
 """Settings by which a command of the README becomes quick."""

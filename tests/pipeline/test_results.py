@@ -175,12 +175,22 @@ def test_clean_removes_orphans_and_nothing_else(folder, capsys):
     assert "6 orphans" in capsys.readouterr().out
 
 
+FOLLOW = "follow={steps: 60, forget: 10, window: 30}"
+
 PARTIAL = {
     "bifurcation": ("smoke", SETTINGS),
     "phase diagram": ("phase_diagram", ("plane.x.num=5", "plane.y.num=4", "steps={transient: 50, record: 50}")),
     "census": ("census", ("sweep.num=3", "starts.number=3", "steps={transient: 50, record: 50}")),
     "escape": ("escape", ("starts.number=3", "saddle={window: 100, fit_from: 0, limit: 1000}")),
     "trajectory": ("trajectory", ("sweep.values=[1.0, 1.2]", "steps={transient: 50, record: 50}")),
+    "finite size": (
+        "finite_size_law",
+        ("network={bits: [99, 990], replicas: 3, seed: 1}", "steps={transient: 50, record: 50}", FOLLOW),
+    ),
+    "finite-size bifurcation": (
+        "finite_size_bifurcation",
+        ("sweep.num=4", "steps={transient: 50, record: 50}", "observe.raster.bins=50"),
+    ),
     "continuation": ("continuation_zoom", ("sweep.num=5", "chain.steps=50", "steps.record=50")),
 }
 

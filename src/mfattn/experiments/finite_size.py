@@ -13,7 +13,7 @@ from mfattn.experiments.base import MeanFieldExperiment, values_table
 from mfattn.experiments.diagram import DEFAULT_FEATURES
 from mfattn.experiments.limits import size_mistakes
 from mfattn.experiments.meanfield_config import LARGEST_TRANSIENT, StartedConfig, StepsConfig, caption_of
-from mfattn.experiments.network_config import SharingNetworkConfig, class_count, network_mistakes, network_start
+from mfattn.experiments.network_config import SharingNetworkConfig, network_mistakes, network_start
 from mfattn.experiments.stepping import mover, network_step_seconds, observe, record_orbits
 from mfattn.meanfield import FiniteNetwork, Orbits, Tangents
 from mfattn.meanfield.finite_size import Scaling, bands, follow, spaced_contexts
@@ -158,7 +158,7 @@ class FiniteSize(MeanFieldExperiment[FiniteSizeConfig]):
 
     def estimate(self) -> float:
         """Rough core-seconds; a recorded step costs little more than a transient one."""
-        return self.points * self.steps_per_point * network_step_seconds(self._weights, class_count(self._weights))
+        return self.points * self.steps_per_point * network_step_seconds(self._weights)
 
     def _first_sizes(self, points: range) -> list[int]:
         """Sizes whose first replica is among the points."""

@@ -11,7 +11,7 @@ from mfattn.experiments.base import StartedExperiment
 from mfattn.experiments.diagram import DEFAULT_FEATURES, DiagramConfig, DiagramExperiment, diagram_table
 from mfattn.experiments.limits import size_mistakes
 from mfattn.experiments.meanfield_config import StartedConfig
-from mfattn.experiments.network_config import NetworkConfig, class_count, network_mistakes, network_start
+from mfattn.experiments.network_config import NetworkConfig, network_mistakes, network_start
 from mfattn.experiments.stepping import mover, network_step_seconds
 from mfattn.meanfield import FiniteNetwork
 from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays, Table
@@ -76,7 +76,7 @@ class FiniteSizeBifurcation(
 
     def estimate(self) -> float:
         """Rough core-seconds; a recorded step of a network costs little more than a transient one."""
-        seconds = network_step_seconds(self._weights, class_count(self._weights))
+        seconds = network_step_seconds(self._weights)
         return super().estimate() + self.points * self._network_steps * seconds
 
     def describe(self) -> list[tuple[str, str]]:

@@ -29,8 +29,8 @@ class NetworkConfig(Config):
 
     def describe(self, weights: Weights) -> str:
         """A line that tells a user the networks."""
-        sizes = ", ".join(f"{bits:,}" for bits in self.bits)
-        return f"N = {sizes}; {self.replicas:,} of each, seed {self.seed}; {class_count(weights):,} classes of bits"
+        sizes, classes = ", ".join(f"{bits:,}" for bits in self.bits), len(weights.joint_classes[1])
+        return f"N = {sizes}; {self.replicas:,} of each, seed {self.seed}; {classes:,} classes of bits"
 
     def streams(self, keys: Sequence[tuple[int, ...]]) -> NDArray[np.uint64]:
         """Random streams, one a network, by whatever names it."""
@@ -70,9 +70,3 @@ def network_start(start: StartConfig, weights: Weights, epsilon: float) -> Conte
     assert start.prompt is not None
     token = meanfield.prompt_token(weights, start.prompt.source, start.prompt.row)
     return meanfield.context_after_prompt(weights, meanfield.token_fields(weights, token, epsilon))
-
-
-def class_count(weights: Weights) -> int:
-    """Number of classes of exchangeable bits, each of which is a draw a step."""
-    assert weights.columns is not None
-    return len(meanfield.joint_classes(weights.columns)[1])

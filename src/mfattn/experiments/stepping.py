@@ -36,15 +36,15 @@ DRAW_NANOSECONDS = 45.0
 """Rough time of a binomial draw."""
 
 
-def network_step_seconds(weights: Weights, classes: int) -> float:
-    """Rough seconds of a step of a network with a number of joint column classes, on one core."""
-    return step_seconds(weights) + 1e-9 * DRAW_NANOSECONDS * classes
+def network_step_seconds(weights: Weights) -> float:
+    """Rough seconds of a step of a network, on one core."""
+    return step_seconds(weights) + 1e-9 * DRAW_NANOSECONDS * len(weights.joint_classes[1])
 
 
 def seconds_of(points: Steppable, weights: Weights) -> float:
     """Rough seconds of a step of all POINTS."""
     if isinstance(points, FiniteNetwork):
-        return len(points) * network_step_seconds(weights, len(points.classes.signs))
+        return len(points) * network_step_seconds(weights)
     return len(points) * step_seconds(weights, points.exponents if isinstance(points, Tangents) else 0)
 
 

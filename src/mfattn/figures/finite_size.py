@@ -125,9 +125,9 @@ def draw_pair(pairs: Mapping[str, Overlaid], caption: str) -> Figure:
 
 def _page(rows: int, planes: int) -> tuple[Figure, NDArray[Any]]:
     """Wide panels, and planes beside them; placed by hand, which takes no trial drawing."""
-    width, height, foot = 5.2 + 2.35 * planes, 1.75 * rows + 1.25, 0.95
+    width, height, foot = 5.35 + 2.35 * planes, 1.75 * rows + 1.25, 0.95
     figure = Figure(figsize=(width, height))
-    margins = {"left": 0.7 / width, "right": 1 - 0.1 / width, "bottom": foot / height, "top": 1 - 0.3 / height}
+    margins = {"left": 0.85 / width, "right": 1 - 0.1 / width, "bottom": foot / height, "top": 1 - 0.3 / height}
     ratios = [2.6] + [1.0] * planes
     grid = figure.subplots(
         rows,

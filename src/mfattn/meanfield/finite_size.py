@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from mfattn.meanfield.model import Array, Context
 from mfattn.meanfield.network import FiniteNetwork
@@ -121,6 +120,9 @@ def fit_line(x: ArrayLike, y: ArrayLike) -> Law | None:
     >>> fit_line([0, 1, 2], [1, 3, 5])
     Law(slope=2.0, error=0.0, intercept=1.0)
     """
+    # It takes most of a second to import, and only fits need it.
+    from scipy import stats
+
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     finite = np.isfinite(x) & np.isfinite(y)
     if len(np.unique(x[finite])) < 2:

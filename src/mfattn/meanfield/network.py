@@ -19,7 +19,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfattn.meanfield.classes import FIELDS, Columns, joint_classes
+from mfattn.meanfield.classes import FIELDS
 from mfattn.meanfield.model import Array, Context, Orbit, check_parameters
 from mfattn.meanfield.orbits import Batch, aligned, broadcast_points, check_starts, check_steps
 from mfattn.meanfield.weights import Weights, position_codes
@@ -127,16 +127,9 @@ def streams(seed: int, keys: Iterable[tuple[int, ...]]) -> NDArray[np.uint64]:
     return np.array(words, dtype=np.uint64).reshape(-1, 4)
 
 
-def columns_of(weights: Weights) -> Columns:
-    """The columns that a network repeats; ValueError where the ensemble has none."""
-    if weights.columns is None:
-        raise ValueError("a network needs weights, and this ensemble has correlations alone")
-    return weights.columns
-
-
 def check_bits(weights: Weights, bits: ArrayLike, most: int = MOST_BITS) -> NDArray[np.int64]:
     """Numbers of semantic bits as integers; ValueError where they are not multiples of the columns from 1 to MOST."""
-    number = columns_of(weights).number
+    number = weights.own_columns.number
     found = np.asarray(bits)
     if not np.isin(found.dtype.kind, ["i", "u"]) or not ((found >= 1) & (found <= most) & (found % number == 0)).all():
         raise ValueError(f"bits must be multiples of the {number} columns, {number} to {most:,}, found {bits!r}")
@@ -207,7 +200,7 @@ class FiniteNetwork(Batch):
         checked = check_bits(weights, bits)
         indices = np.arange(len(several)), np.arange(len(streams))
         beta, gamma, epsilon, number, start, stream = broadcast_points(beta, gamma, epsilon, checked, *indices)
-        classes, self._sizes = joint_classes(columns_of(weights))
+        classes, self._sizes = weights.joint_classes
         self.bits = number.astype(np.int64)
         self._streams = streams[stream.astype(np.int64)]
         super().__init__(weights, classes, beta, gamma, epsilon, output_scale, [several[int(i)] for i in start])
@@ -219,7 +212,7 @@ class FiniteNetwork(Batch):
         empty = np.empty((0, self.weights.features))
         values = self._ring([empty if start is None else start.values for start in drawn], before)
         keys = self._ring([empty if start is None else start.keys for start in drawn], before)
-        copies = self.bits // columns_of(self.weights).number
+        copies = self.bits // self.weights.own_columns.number
         bits = aligned(self.pack(np.outer(copies, self._sizes).astype(np.float64)))
         window = self.kernels.NetworkWindow(*window, values, keys, bits, self.pack(self._streams))
         for pack, points in enumerate(self._packing.point):
@@ -306,7 +299,7 @@ class DenseNetwork:
         output_scale: float = 1.0,
     ) -> None:
         check_parameters(weights, beta, gamma, epsilon, output_scale)
-        columns = columns_of(weights)
+        columns = weights.own_columns
         self.bits = int(check_bits(weights, bits, MOST_DENSE_BITS))
         copies = self.bits // columns.number
         self.weights, self.epsilon = weights, epsilon
@@ -366,7 +359,7 @@ class DenseNetwork:
 
 def _check_token(weights: Weights, token: ArrayLike) -> Array:
     token = np.asarray(token, dtype=np.float64)
-    expected = (columns_of(weights).number + weights.position_bits,)
+    expected = (weights.own_columns.number + weights.position_bits,)
     if token.shape != expected or not (np.abs(token) == 1.0).all():
         raise ValueError(f"token must have shape {expected} and entries -1 and 1, found shape {token.shape}")
     return token

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -13,6 +14,7 @@ from mfattn.meanfield.classes import (
     Columns,
     classes_from_columns,
     classes_from_correlations,
+    joint_classes,
     sign_vectors,
 )
 
@@ -102,6 +104,21 @@ class Weights:
     def logit_scale(self) -> float:
         """Factor of gamma in the attention logits: 1/sqrt(M), or 1 for assigned patterns."""
         return 1.0 if self.pattern_order is not None else 1.0 / np.sqrt(self.features)
+
+    @cached_property
+    def joint_classes(self) -> tuple[ColumnClasses, NDArray[np.int64]]:
+        """Classes of exchangeable bits and their sizes, as `mfattn.meanfield.joint_classes` gives them.
+
+        ValueError for ensembles without columns.
+        """
+        return joint_classes(self.own_columns)
+
+    @property
+    def own_columns(self) -> Columns:
+        """The columns that a network repeats; ValueError where the ensemble has none."""
+        if self.columns is None:
+            raise ValueError("a network needs weights, and this ensemble has correlations alone")
+        return self.columns
 
     @property
     def position_fields(self) -> NDArray[np.float64]:

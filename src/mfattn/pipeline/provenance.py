@@ -12,7 +12,7 @@ from typing import Any
 
 VECTOR_UNITS = ("sse4_2", "avx2", "fma", "avx512f", "asimd", "sve")
 
-DISTRIBUTIONS = ("mfattn", "numpy", "numba", "llvmlite", "matplotlib")
+DISTRIBUTIONS = ("mfattn", "numpy", "scipy", "numba", "llvmlite", "matplotlib")
 
 
 def program() -> dict[str, Any]:
