@@ -35,6 +35,9 @@ from mfattn.meanfield.kernels.lanes import (
 INVERTED = 30.0
 """Mean below which the distribution is inverted."""
 
+NEGLIGIBLE = 2.0**-55
+"""Share of a count that no uniform number can be told to lie in."""
+
 DRAW_ROWS = 3
 """Rows of the working memory of a draw."""
 
@@ -73,7 +76,7 @@ def _factorial_tail(count, rows):
 
 
 @inlined
-def _invert(bits, odds, active, streams):
+def _invert(bits, odds, mean, active, streams):
     """Counts by inversion: the share of each count is taken from a uniform number, until none is left of it.
 
     In the lanes that are not ACTIVE the count is 0.
@@ -89,8 +92,8 @@ def _invert(bits, odds, active, streams):
         rest = rest - share
         count += 1.0
         share = larger(share * (fma(bits + 1.0, 1.0 / count, -1.0) * odds), 0.0)
-        # Beyond the last count nothing is left but rounding.
-        rest = where_less(count, bits + 0.5, rest, 0.0)
+        # Far above the mean, and beyond the last count, what is left of the number is rounding.
+        rest = where_less(where_less(count, mean, -1.0, NEGLIGIBLE), share, rest, 0.0)
         result = where_less(0.0, rest, count, result)
     return result
 
@@ -144,7 +147,7 @@ def draw_mean(field, bits, streams, rows):
     mean = bits * (odds / (1.0 + odds))
     counts = everywhere(0.0)
     if any_less(mean, INVERTED):
-        counts = _invert(bits, odds, where_less(mean, INVERTED, 1.0, 0.0), streams)
+        counts = _invert(bits, odds, mean, where_less(mean, INVERTED, 1.0, 0.0), streams)
     if any_less(0.0, where_less(mean, INVERTED, 0.0, 1.0)):
         counts = counts + _reject(bits, odds, where_less(mean, INVERTED, 0.0, 1.0), streams, rows)
     return copy_sign(1.0, field) * ((bits - 2.0 * counts) / bits)
