@@ -1,5 +1,6 @@
 """Shared settings and fixtures."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,10 @@ from hypothesis import HealthCheck, settings
 from mfattn.meanfield import Weights, segmented_weights
 
 ROOT = Path(__file__).parent.parent
+
+# Tests that run side by side, or in the background, ignore interrupts; the programs that they start must not.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The first example of a test may compile a kernel, so no example has a deadline.
 settings.register_profile("mfattn", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
