@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from mfattn.experiments import CONFIGS, make_experiment
 from mfattn.experiments.network_config import network_start
 from mfattn.meanfield import Context, FiniteNetwork, Orbits, streams
-from mfattn.meanfield.finite_size import CHUNK, Scaling, fit_line, follow, power_law, spaced_contexts
+from mfattn.meanfield.finite_size import CHUNK, Scaling, contexts_after, fit_line, follow, power_law
 from mfattn.meanfield.model import OBSERVABLES
 from mfattn.meanfield.observe import OBSERVED
 from mfattn.pipeline.config import load
@@ -226,13 +226,13 @@ def test_following_is_what_the_recorded_orbits_say(published):
     assert (never.divergence_time == -1).all()
 
 
-def test_contexts_are_spaced(published):
-    _, reference = pair_of(published, 1)
-    contexts = spaced_contexts(reference, 3, 7)
-    _, other = pair_of(published, 1)
-    for (context,) in contexts:
-        assert np.array_equal(context.attention, other.contexts()[0].attention)
-        other.advance(7)
+def test_each_point_has_its_context_after_its_own_steps(published):
+    _, reference = pair_of(published, 3)
+    contexts = contexts_after(reference, np.array([14, 0, 7]))
+    _, other = pair_of(published, 3)
+    for steps, point in ((0, 1), (7, 2), (7, 0)):
+        other.advance(steps)
+        assert np.array_equal(contexts[point].attention, other.contexts()[point].attention)
 
 
 def test_lines_are_fitted_with_their_errors():

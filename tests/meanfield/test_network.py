@@ -793,3 +793,10 @@ def test_a_drawn_context_has_values_and_keys_of_all_tokens_but_the_newest(name, 
 def test_a_network_does_not_step_back(published, network):
     with pytest.raises(ValueError, match="steps must be at least 0, found -1"):
         network(published).record(-1)
+
+
+def test_a_network_of_single_bits_does_not_go_on_from_sums(published):
+    prompt = context_after_prompt(published, token_fields(published, prompt_token(published, "output", 0), 0.02))
+    generator = np.random.default_rng(1)
+    with pytest.raises(ValueError, match="start must be a context, every token of which is drawn"):
+        DenseNetwork(published, bits=99, beta=1, gamma=1, epsilon=0.02, start=prompt, generator=generator)

@@ -16,20 +16,23 @@ from mfattn.experiments.meanfield_config import LARGEST_TRANSIENT, StartedConfig
 from mfattn.experiments.network_config import SharingNetworkConfig, network_mistakes, network_start
 from mfattn.experiments.stepping import mover, network_step_seconds, observe, record_orbits
 from mfattn.meanfield import FiniteNetwork, Orbits, Tangents
-from mfattn.meanfield.finite_size import Scaling, bands, follow, spaced_contexts
+from mfattn.meanfield.finite_size import Scaling, bands, contexts_after, follow
 from mfattn.meanfield.hysteresis import density_distance
 from mfattn.meanfield.lyapunov import spectrum
 from mfattn.meanfield.model import OBSERVABLES
 from mfattn.meanfield.observe import OBSERVED, Observation, Observer, Raster
 from mfattn.meanfield.orbits import Batch
 from mfattn.pipeline.config import Config
-from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays, Table
+from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays, Table, array_bytes
 from mfattn.pipeline.yaml_text import KeyPath
 
 if TYPE_CHECKING:
     from mfattn.figures.finite_size import Laws, Overlaid
 
 NETWORKS_PER_BLOCK = 64
+
+BLOCK_BYTES = 2**28
+"""Largest block that is made of several networks."""
 
 KEPT_STEPS = 20_000
 """Recorded steps that are kept whole of the mean field and of one network of each size."""
@@ -135,7 +138,11 @@ class FiniteSize(MeanFieldExperiment[FiniteSizeConfig]):
     """
 
     numeric_sections = ("start", "network", "steps", "follow")
-    block_size = NETWORKS_PER_BLOCK
+
+    @property
+    def block_size(self) -> int:
+        """As many networks as make a block of reasonable size."""
+        return max(1, min(NETWORKS_PER_BLOCK, BLOCK_BYTES // array_bytes(self.config.layout(1, 0))))
 
     @property
     def points(self) -> int:
@@ -269,8 +276,8 @@ class FiniteSize(MeanFieldExperiment[FiniteSizeConfig]):
     ) -> Arrays:
         """Deviations and divergence times of networks that leave the mean field one after the other."""
         config, replica = self.config.follow, index % self.config.network.replicas
-        contexts = spaced_contexts(mean_field.copies(), int(replica.max()) + 1, config.spacing)
-        starts = [contexts[time][point] for point, time in enumerate(replica)]
+        move = mover(_only_check(advance), self._weights)
+        starts = contexts_after(mean_field.copies(), config.spacing * replica, move)
         everyone = np.arange(len(networks))
         following = follow(
             networks.restarted(everyone, starts),

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from mfattn.meanfield.model import Array, Context
 from mfattn.meanfield.network import FiniteNetwork
 from mfattn.meanfield.orbits import Orbits
+from mfattn.meanfield.settling import Move, move_at_once
 
 CHUNK = 1000
 """Steps that are compared at once; a fixed number, so that no sum depends on how the steps are cut."""
@@ -90,25 +91,24 @@ class Law:
     intercept: float
 
 
-def spaced_contexts(reference: Orbits, number: int, spacing: int) -> list[list[Context]]:
-    """Contexts of every point of a reference, now and a number of times more, some steps after each other.
+def contexts_after(reference: Orbits, steps: NDArray[np.int64], move: Move = move_at_once) -> list[Context]:
+    """Contexts of the points of a reference, each after its own number of steps.
 
     Parameters
     ----------
     reference : Orbits
-        Advanced in place.
-    number, spacing : int
-        Times, and steps between them.
-
-    Returns
-    -------
-    list of list of Context
-        By time, then by point.
+        Advanced in place, by the largest number.
+    steps : (points,) array of int
+    move : callable
+        In place of ``reference.advance``, such as one that reports progress.
     """
-    contexts = []
-    for _ in range(number):
-        contexts.append(reference.contexts())
-        reference.advance(spacing)
+    contexts = reference.contexts()
+    done = 0
+    for number in np.unique(steps):
+        move(reference, int(number) - done)
+        done, present = int(number), reference.contexts()
+        for point in np.flatnonzero(steps == number):
+            contexts[point] = present[point]
     return contexts
 
 

@@ -308,6 +308,8 @@ class DenseNetwork:
         self._semantic_weights = np.tile(columns.weights, copies).astype(np.float32)
         self._codes = position_codes(weights.position_bits)
         self._generator = generator
+        if isinstance(start, DrawnContext):
+            raise ValueError("start must be a context, every token of which is drawn, or a prompt token")
         if isinstance(start, Context):
             start.check(weights)
             positions = (start.position - np.arange(len(start.attention))) % weights.context_length
