@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from mfattn.experiments import CONFIGS, make_experiment
+from mfattn.experiments import CONFIGS, finite_size_bifurcation, make_experiment
+from mfattn.experiments.finite_size import ONE_CONTEXT, OWN_WAY
 from mfattn.experiments.network_config import network_start
 from mfattn.meanfield import Context, FiniteNetwork, Orbits, streams
 from mfattn.meanfield.finite_size import CHUNK, Scaling, contexts_after, fit_line, follow, power_law
@@ -98,12 +99,18 @@ def test_networks_and_mean_field_are_those_of_the_theory(root):
         weights,
         bits=990,
         starts=network_start(config.start, weights, 0.02),
-        streams=streams(7, [(990, replica) for replica in range(3)]),
+        streams=streams(7, [(990, replica, OWN_WAY) for replica in range(3)]),
         **parameters,
     )
     network.advance(300)
-    contexts = mean_field.contexts()
-    followed = network.restarted(np.arange(3), contexts * 3).record(20)
+    followers = FiniteNetwork(
+        weights,
+        bits=990,
+        starts=mean_field.contexts() * 3,
+        streams=streams(7, [(990, replica, ONE_CONTEXT) for replica in range(3)]),
+        **parameters,
+    )
+    followed = followers.record(20)
     assert np.array_equal(arrays["followed_overlap_q"][3:6], followed.overlap_q)
     orbit, beside = network.record(200), mean_field.record(200)
     for name in OBSERVABLES:
@@ -171,6 +178,39 @@ def test_starts_and_ensembles_of_all_kinds_run(root, assignments):
     assert run.draw(arrays | run.constants())
 
 
+def test_networks_at_the_ends_of_their_range_have_a_distance(root):
+    weights = "model.weights={ensemble: segments, template: 9, segments: 1, seed: 1}"
+    saturated = ("model.epsilon=0", "model.beta=20", weights, "network.bits=[9]")
+    arrays = compute(experiment(root, "finite_size_law", *saturated, "start={prompt: {from: output, row: 0}}"))
+    assert (np.abs(arrays["mean_field_orbit_overlap_o"]) == 1).any()
+    assert np.isfinite(arrays["density_distance_overlap_o_semantic"]).all()
+
+
+def test_what_of_the_networks_lies_outside_the_rasters_is_said(root):
+    run = experiment(root, "finite_size_bifurcation", "observe.raster.range=[-0.1, 0.1]", "sweep.stop=1.22")
+    arrays = compute(run) | run.constants()
+    assert any("networks' values of attention lie outside" in line for line in run.warnings(arrays))
+
+
+def test_replicas_are_pooled_alike_however_many_run_together(root, monkeypatch):
+    run = experiment(root, "finite_size_bifurcation", "network.replicas=5")
+    whole = compute(run)
+    monkeypatch.setattr(finite_size_bifurcation, "NETWORKS_TOGETHER", 7)
+    parts = compute(run)
+    for name, array in whole.items():
+        assert np.array_equal(array, parts[name], equal_nan=array.dtype.kind == "f"), name
+
+
+def test_laws_leave_out_small_sizes_where_told(root):
+    run = experiment(root, "finite_size_law", "figure.fit_from=990", "follow.threshold=1.0e-9")
+    arrays = compute(run) | run.constants()
+    law = run.scaling(arrays).deviation_law
+    assert law.slope == pytest.approx(power_law([990, 9900], run.scaling(arrays).deviation[1:]).slope)
+    assert any(what == "deviation at N = 99" for what, _ in run.findings(arrays))
+    nothing = experiment(root, "finite_size_law", "figure.fit_from=1000000", "follow.threshold=1.0e-9")
+    assert nothing.scaling(arrays).divergence_law is None
+
+
 GAUSSIAN = "model.weights={ensemble: gaussian, template: 99, seed: 1}"
 
 
@@ -221,18 +261,23 @@ def test_following_is_what_the_recorded_orbits_say(published):
     assert sum(told) == steps
     assert_allclose(following.deviation, np.sqrt(np.square(deviations[:, 50:]).mean(axis=1)))
     assert_allclose(following.first, deviations[:, : CHUNK + 10])
-    assert np.array_equal(following.divergence_time, (deviations > 0.2).argmax(axis=1))
+    assert np.array_equal(following.divergence_time, (deviations > 0.2).argmax(axis=1) + 1)
+    for piece in (1, 7, 250):
+        again = follow(*pair_of(published, 4), steps=steps, forget=50, threshold=0.2, keep=1, piece=piece)
+        assert np.array_equal(again.deviation, following.deviation)
+    with pytest.raises(ValueError, match="forget and keep must fit into 10 steps"):
+        follow(*pair_of(published, 4), steps=10, forget=10, threshold=0.2, keep=1)
     never = follow(*pair_of(published, 4), steps=steps, forget=50, threshold=10.0, keep=1)
     assert (never.divergence_time == -1).all()
 
 
 def test_each_point_has_its_context_after_its_own_steps(published):
     _, reference = pair_of(published, 3)
-    contexts = contexts_after(reference, np.array([14, 0, 7]))
+    contexts = contexts_after(reference, np.array([2, 0, 2]), np.array([14, 0, 7]))
     _, other = pair_of(published, 3)
-    for steps, point in ((0, 1), (7, 2), (7, 0)):
+    for steps, point, index in ((0, 0, 1), (7, 2, 2), (7, 2, 0)):
         other.advance(steps)
-        assert np.array_equal(contexts[point].attention, other.contexts()[point].attention)
+        assert np.array_equal(contexts[index].attention, other.contexts()[point].attention)
 
 
 def test_lines_are_fitted_with_their_errors():

@@ -795,6 +795,15 @@ def test_a_network_does_not_step_back(published, network):
         network(published).record(-1)
 
 
+def test_each_point_needs_a_stream_of_its_own(published):
+    start, one = Context(np.full((4, 3), 0.1), 3), streams(1, [(0,)])
+    parameters = {"gamma": 1, "epsilon": 0.02, "starts": start}
+    with pytest.raises(ValueError, match="streams must be one a point, found 1 for 2 points"):
+        FiniteNetwork(published, bits=99, beta=[1, 2], streams=one, **parameters)
+    with pytest.raises(ValueError, match="streams must be of type uint64, found float64"):
+        FiniteNetwork(published, bits=99, beta=1, streams=one.astype(float), **parameters)
+
+
 def test_a_network_of_single_bits_does_not_go_on_from_sums(published):
     prompt = context_after_prompt(published, token_fields(published, prompt_token(published, "output", 0), 0.02))
     generator = np.random.default_rng(1)

@@ -1,6 +1,6 @@
 """Finite size: networks of N bits beside the mean field, at one parameter point and several N."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,11 +14,20 @@ from mfattn.experiments.diagram import DEFAULT_FEATURES
 from mfattn.experiments.limits import size_mistakes
 from mfattn.experiments.meanfield_config import LARGEST_TRANSIENT, StartedConfig, StepsConfig, caption_of
 from mfattn.experiments.network_config import SharingNetworkConfig, network_mistakes, network_start
-from mfattn.experiments.stepping import mover, network_step_seconds, observe, record_orbits
-from mfattn.meanfield import FiniteNetwork, Orbits, Tangents
+from mfattn.experiments.stepping import (
+    lanes_of,
+    mover,
+    network_step_seconds,
+    observe,
+    piece_steps,
+    record_orbits,
+    seconds_of,
+    step_seconds,
+)
+from mfattn.meanfield import Context, FiniteNetwork, Orbits, Tangents
 from mfattn.meanfield.finite_size import Scaling, bands, contexts_after, follow
 from mfattn.meanfield.hysteresis import density_distance
-from mfattn.meanfield.lyapunov import spectrum
+from mfattn.meanfield.lyapunov import ZERO, spectrum
 from mfattn.meanfield.model import OBSERVABLES
 from mfattn.meanfield.observe import OBSERVED, Observation, Observer, Raster
 from mfattn.meanfield.orbits import Batch
@@ -37,8 +46,14 @@ BLOCK_BYTES = 2**28
 KEPT_STEPS = 20_000
 """Recorded steps that are kept whole of the mean field and of one network of each size."""
 
-RASTER = Raster(4000, -1.0, 1.0)
-"""Bins of the densities whose distance is measured: overlaps and attention lie from -1 to 1."""
+RASTER = Raster(4002, -1.0005, 1.0005)
+"""Bins of the densities whose distance is measured: overlaps and attention lie from -1 to 1, and can be 1."""
+
+MOST_PAGES = 12
+"""Pages that a run draws, one a size."""
+
+OWN_WAY, ONE_CONTEXT, SEVERAL_CONTEXTS = range(3)
+"""What a network's random stream is for, so that no two measurements of it share their noise."""
 
 FOLLOWED = ("attention", "overlap_o_semantic", "overlap_v", "overlap_q", "overlap_k")
 """Observables of the networks that leave the mean field with its context."""
@@ -49,7 +64,7 @@ class FollowConfig(Config):
 
     steps: int = Field(10_000, ge=1, le=10**9, description="Steps of the comparison.")
     forget: int = Field(500, ge=0, description="First steps that the root-mean-square deviation leaves out.")
-    threshold: float = Field(0.1, gt=0, description="Deviation from which a network has diverged.")
+    threshold: float = Field(0.1, ge=1e-12, le=1e12, description="Deviation from which a network has diverged.")
     spacing: int = Field(
         101,
         ge=0,
@@ -164,8 +179,14 @@ class FiniteSize(MeanFieldExperiment[FiniteSizeConfig]):
         ]
 
     def estimate(self) -> float:
-        """Rough core-seconds; a recorded step costs little more than a transient one."""
-        return self.points * self.steps_per_point * network_step_seconds(self._weights)
+        """Rough core-seconds, those of the mean field beside the networks included."""
+        config, blocks = self.config, range(0, self.points, self.block_size)
+        lanes = sum(lanes_of(min(self.block_size, self.points - first)) for first in blocks)
+        step = step_seconds(self._weights)
+        # A block's mean field runs on to where the last of its networks leaves.
+        last = sum(min(first + self.block_size, config.network.replicas) for first in blocks)
+        before = config.follow.spacing * last * lanes_of(1) * step
+        return before + lanes * self.steps_per_point * (step + network_step_seconds(self._weights))
 
     def _first_sizes(self, points: range) -> list[int]:
         """Sizes whose first replica is among the points."""
@@ -196,18 +217,20 @@ class FiniteSize(MeanFieldExperiment[FiniteSizeConfig]):
     def compute(self, points: range, advance: Advance) -> Arrays:
         """Run networks and mean field past the transient, keep and observe both, and let copies run side by side."""
         index = np.array(points)
-        networks, mean_field = self._networks(index), self._mean_field(index)
+        networks, mean_field = self._networks(index, OWN_WAY), self._mean_field(index)
         mover(advance, self._weights)(networks, self.config.steps.transient)
         mover(_only_check(advance), self._weights)(mean_field, self.config.steps.transient)
         first = np.flatnonzero(index % self.config.network.replicas == 0)
         arrays = self._of_sizes(networks, mean_field, first, _only_check(advance))
-        arrays |= self._followed(networks, mean_field, first, _only_check(advance))
-        arrays |= self._deviations(networks, mean_field, index, advance)
+        arrays |= self._followed(index, mean_field, first, _only_check(advance))
+        arrays |= self._deviations(index, mean_field, advance)
         # Last, as these advance the batches themselves.
         return arrays | self._densities(networks, mean_field, advance)
 
-    def _networks(self, index: NDArray[np.int64]) -> FiniteNetwork:
-        """Networks at some points, where they start."""
+    def _networks(
+        self, index: NDArray[np.int64], purpose: int, starts: Sequence[Context] | None = None
+    ) -> FiniteNetwork:
+        """Networks at some points, where they start or where the config says."""
         config, replicas = self.config, self.config.network.replicas
         bits = np.array(config.network.bits)[index // replicas]
         epsilon = self._epsilon(bits)
@@ -217,8 +240,10 @@ class FiniteSize(MeanFieldExperiment[FiniteSizeConfig]):
             beta=self._grid.beta,
             gamma=self._grid.gamma,
             epsilon=epsilon,
-            starts=[network_start(config.start, self._weights, share) for share in epsilon],
-            streams=config.network.streams([(int(n), int(i % replicas)) for n, i in zip(bits, index, strict=True)]),
+            starts=starts or [network_start(config.start, self._weights, share) for share in epsilon],
+            streams=config.network.streams(
+                [(int(n), int(i % replicas), purpose) for n, i in zip(bits, index, strict=True)]
+            ),
             output_scale=config.model.output_scale,
         )
 
@@ -259,11 +284,11 @@ class FiniteSize(MeanFieldExperiment[FiniteSizeConfig]):
         return spectrum(tangents, self.config.steps.record, advance=partial(move, tangents)).exponents[:, 0]
 
     def _followed(
-        self, networks: FiniteNetwork, mean_field: Orbits, first: NDArray[np.int64], check: Advance
+        self, index: NDArray[np.int64], mean_field: Orbits, first: NDArray[np.int64], check: Advance
     ) -> Arrays:
         """First steps of networks that all leave the mean field with one context, and of the mean field."""
-        window, everyone = self.config.follow.window, np.arange(len(networks))
-        followers = networks.restarted(everyone, mean_field.contexts())
+        window = self.config.follow.window
+        followers = self._networks(index, ONE_CONTEXT, mean_field.contexts())
         shown = record_orbits(followers, window, FOLLOWED, check)
         beside = record_orbits(mean_field.copies(), window, FOLLOWED, check)
         return {
@@ -271,22 +296,22 @@ class FiniteSize(MeanFieldExperiment[FiniteSizeConfig]):
             **{f"mean_field_followed_{name}": array[first] for name, array in beside.items()},
         }
 
-    def _deviations(
-        self, networks: FiniteNetwork, mean_field: Orbits, index: NDArray[np.int64], advance: Advance
-    ) -> Arrays:
+    def _deviations(self, index: NDArray[np.int64], mean_field: Orbits, advance: Advance) -> Arrays:
         """Deviations and divergence times of networks that leave the mean field one after the other."""
-        config, replica = self.config.follow, index % self.config.network.replicas
+        config, replicas = self.config.follow, self.config.network.replicas
         move = mover(_only_check(advance), self._weights)
-        starts = contexts_after(mean_field.copies(), config.spacing * replica, move)
-        everyone = np.arange(len(networks))
+        _, one_a_size, size = np.unique(index // replicas, return_index=True, return_inverse=True)
+        starts = contexts_after(mean_field.copies(one_a_size), size, config.spacing * (index % replicas), move)
+        networks = self._networks(index, SEVERAL_CONTEXTS, starts)
         following = follow(
-            networks.restarted(everyone, starts),
-            mean_field.restarted(everyone, starts),
+            networks,
+            mean_field.restarted(np.arange(len(index)), starts),
             steps=config.steps,
             forget=config.forget,
             threshold=config.threshold,
             keep=config.window,
-            advance=lambda steps: advance(steps * len(networks)),
+            piece=piece_steps(seconds_of(networks, self._weights)),
+            advance=lambda steps: advance(steps * len(index)),
         )
         return {
             "deviation": following.deviation,
@@ -325,21 +350,28 @@ class FiniteSize(MeanFieldExperiment[FiniteSizeConfig]):
 
     def findings(self, arrays: Mapping[str, NDArray[Any]]) -> list[tuple[str, str]]:
         """The laws in N, and how far sizes that were not fitted are from them."""
-        scaling, exponents = self.scaling(arrays), arrays["mean_field_exponent"]
-        found = [("leading exponent of the mean field", f"{exponents[0]:.6f}")]
+        scaling, exponent, found = self.scaling(arrays), self._exponent(arrays), []
+        if exponent is not None:
+            found.append(("leading exponent of the mean field", f"{exponent:.6f}"))
         law = scaling.deviation_law
         if law is not None:
-            found.append(("deviation grows as", f"N^({law.slope:.4f} ± {law.error:.4f})"))
-            expected = 10 ** (law.intercept + law.slope * np.log10(scaling.size))
-            for bits, ratio in zip(scaling.size, scaling.deviation / expected, strict=True):
-                if bits < self.config.figure.fit_from:
+            found.append(("deviation goes as", f"N^({law.slope:.4f} ± {law.error:.4f})"))
+            ratios = scaling.deviation / 10 ** law.at(np.log10(scaling.size))
+            for bits, ratio in zip(scaling.size, ratios, strict=True):
+                if bits < self.config.figure.fit_from and np.isfinite(ratio):
                     found.append((f"deviation at N = {bits:,}", f"{ratio:.3f} times the law"))
         if scaling.divergence_law is not None:
             slope, error = scaling.divergence_law.slope, scaling.divergence_law.error
             found.append(("divergence time grows with ln N by", f"({slope:.2f} ± {error:.2f}) steps"))
-            if exponents[0] > 0:
-                found.append(("1/(2λ) of the mean field", f"{1 / (2 * exponents[0]):.2f} steps"))
+            if exponent is not None and exponent > ZERO:
+                found.append(("1/(2λ) of the mean field", f"{1 / (2 * exponent):.2f} steps"))
         return found
+
+    def _exponent(self, arrays: Mapping[str, NDArray[Any]]) -> float | None:
+        """Leading exponent of the mean field of the largest size that is there."""
+        exponents = arrays["mean_field_exponent"][np.argsort(arrays["size"])]
+        there = exponents[~np.isnan(exponents)]
+        return float(there[-1]) if there.size else None
 
     def tables(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Table]:
         """What the replicas of each size come to, and the numbers of every network."""
@@ -362,7 +394,7 @@ class FiniteSize(MeanFieldExperiment[FiniteSizeConfig]):
         files: dict[str, bytes] = {}
         if len(sizes) > 1:
             files |= render(draw_scaling(self._laws(arrays), self._caption() + note))
-        for row, bits in enumerate(sizes):
+        for row, bits in enumerate(sizes if len(sizes) <= MOST_PAGES else ()):
             if not np.isnan(arrays["mean_field_orbit_attention"][row]).any():
                 page = draw_pair(self._pair(arrays, row), self._page_caption(arrays, row) + note)
                 files |= render(page, f"_N{bits}" if len(sizes) > 1 else "")
@@ -372,9 +404,10 @@ class FiniteSize(MeanFieldExperiment[FiniteSizeConfig]):
         return f"{caption_of(self.config, **replaced)}, {self.config.network.replicas:,} networks"
 
     def _page_caption(self, arrays: Mapping[str, NDArray[Any]], row: int) -> str:
+        from mfattn.figures.style import grouped
+
         replaced = {name: float(arrays[name][row]) for name in self.config.replaced}
-        bits = f"{self.config.network.bits[row]:,}".replace(",", "{,}")
-        return f"{self._caption(**replaced)}, $N = {bits}$"
+        return f"{self._caption(**replaced)}, $N = {grouped(self.config.network.bits[row])}$"
 
     def _laws(self, arrays: Mapping[str, NDArray[Any]]) -> "Laws":
         """What the figure of the laws in N shows."""
@@ -383,7 +416,7 @@ class FiniteSize(MeanFieldExperiment[FiniteSizeConfig]):
         scaling, follow = self.scaling(arrays), self.config.follow
         deviation = Measured(scaling.deviation, scaling.deviation_error, scaling.deviation_law)
         distance = Measured(scaling.distance, scaling.distance_error, None)
-        exponents = arrays["mean_field_exponent"]
+        exponent = self._exponent(arrays)
         return Laws(
             size=scaling.size,
             curves=self._curves(arrays),
@@ -391,7 +424,7 @@ class FiniteSize(MeanFieldExperiment[FiniteSizeConfig]):
             times=Measured(scaling.divergence_time, scaling.divergence_error, scaling.divergence_law),
             diverged=scaling.diverged,
             threshold=follow.threshold,
-            exponent=float(exponents[np.isfinite(exponents)][-1:].sum()),
+            exponent=exponent if exponent is not None and exponent > ZERO else None,
         )
 
     def _rows(self, array: NDArray[Any], row: int) -> NDArray[Any]:

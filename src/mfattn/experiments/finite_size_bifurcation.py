@@ -12,13 +12,16 @@ from mfattn.experiments.diagram import DEFAULT_FEATURES, DiagramConfig, DiagramE
 from mfattn.experiments.limits import size_mistakes
 from mfattn.experiments.meanfield_config import StartedConfig
 from mfattn.experiments.network_config import NetworkConfig, network_mistakes, network_start
-from mfattn.experiments.stepping import mover, network_step_seconds
+from mfattn.experiments.stepping import lanes_of, mover, network_step_seconds
 from mfattn.meanfield import FiniteNetwork
 from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays, Table
 from mfattn.pipeline.yaml_text import KeyPath
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+NETWORKS_TOGETHER = 64
+"""Networks that are observed at once."""
 
 KINDS = ("raster", "outside", "mean", "variance", "minimum", "maximum")
 """What is kept of the networks; the zero plane is one of the mean field."""
@@ -77,7 +80,7 @@ class FiniteSizeBifurcation(
     def estimate(self) -> float:
         """Rough core-seconds; a recorded step of a network costs little more than a transient one."""
         seconds = network_step_seconds(self._weights)
-        return super().estimate() + self.points * self._network_steps * seconds
+        return super().estimate() + lanes_of(self.points) * self._network_steps * seconds
 
     def describe(self) -> list[tuple[str, str]]:
         """Model, grid, steps and networks."""
@@ -102,26 +105,52 @@ class FiniteSizeBifurcation(
         return arrays
 
     def _observe_networks(self, points: range, bits: int, advance: Advance) -> Arrays:
-        """What the replicas of one size visit, together."""
-        config, replicas = self.config, self.config.network.replicas
-        index = np.repeat(np.array(points), replicas)
-        keys = [(int(point), bits, replica) for point in points for replica in range(replicas)]
+        """What the replicas of one size visit, together; they are run in groups that bound the memory."""
+        replicas = self.config.network.replicas
+        group = max(1, NETWORKS_TOGETHER // len(points))
+        pool = Pool()
+        for first in range(0, replicas, group):
+            numbers = range(first, min(first + group, replicas))
+            observed = self._observe(self._past_transient(points, bits, numbers, advance), advance)
+            for number in range(len(numbers)):
+                pool.add({name: array[number :: len(numbers)] for name, array in observed.items()})
+        return pool.result()
+
+    def _past_transient(self, points: range, bits: int, numbers: range, advance: Advance) -> FiniteNetwork:
+        """Some of the replicas at every point, past the transient."""
+        config, index = self.config, np.repeat(np.array(points), len(numbers))
+        starts = {e: network_start(config.start, self._weights, e) for e in set(self._grid.epsilon[index].tolist())}
         networks = FiniteNetwork(
             self._weights,
             bits=bits,
             beta=self._grid.beta[index],
             gamma=self._grid.gamma[index],
             epsilon=self._grid.epsilon[index],
-            starts=[network_start(config.start, self._weights, epsilon) for epsilon in self._grid.epsilon[index]],
-            streams=config.network.streams(keys),
+            starts=[starts[epsilon] for epsilon in self._grid.epsilon[index].tolist()],
+            streams=config.network.streams([(int(point), bits, number) for point in points for number in numbers]),
             output_scale=config.model.output_scale,
         )
         mover(advance, self._weights)(networks, config.steps.longest)
-        observed = self._observe(networks, advance)
-        return {
-            name: pooled(name, array.reshape(len(points), replicas, *array.shape[1:]))
-            for name, array in observed.items()
-        }
+        return networks
+
+    def warnings(self, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
+        """Those of the mean field, and what of the networks lies outside the rasters."""
+        config, found = self.config, super().warnings(arrays)
+        values = self._network_values
+        for name in config.observe.observables:
+            outside = int(arrays[f"network_outside_{name}"].sum(dtype=np.int64))
+            if outside:
+                found.append(
+                    f"{outside / values:.2%} of the networks' values of {name} lie outside observe.raster.range"
+                )
+        return found
+
+    @property
+    def _network_values(self) -> int:
+        """Recorded values of an observable of all networks."""
+        config = self.config
+        networks = self.points * len(config.network.bits) * config.network.replicas
+        return networks * config.steps.record * len(config.features)
 
     def tables(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Table]:
         """Those of the mean field, and the networks' diagram."""
@@ -145,32 +174,51 @@ class FiniteSizeBifurcation(
         return render(self.figure(arrays, note))
 
     def figure(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> "Figure":
-        """Columns for the mean field and each size; rows for the features of the first observable that is drawn."""
+        """Columns for the mean field and each size; rows for the features of an observable, or several."""
         from mfattn.figures.bifurcation import Diagram
         from mfattn.figures.finite_size import draw_beside
+        from mfattn.figures.style import grouped
 
         config, sizes = self.config, self.config.network.bits
-        observable = (config.figure.observables or config.observe.observables)[0]
         rows = []
-        for feature in config.figure.features or config.features[:DEFAULT_FEATURES]:
-            row = [Diagram.of(arrays, observable, feature, ())]
-            for number in range(len(sizes)):
-                of_size = {name: arrays[name] for name in ("features", "bin_edges", "section_pairs")}
-                for kind in ("raster", "outside"):
-                    of_size[f"{kind}_{observable}"] = arrays[f"network_{kind}_{observable}"][:, number]
-                row.append(Diagram.of(of_size, observable, feature, ()))
-            rows.append(row)
-        titles = ["mean field", *(f"$N = {bits:,}$".replace(",", "{,}") for bits in sizes)]
+        for observable in config.figure.observables or config.observe.observables[:1]:
+            for feature in config.figure.features or config.features[:DEFAULT_FEATURES]:
+                row = [Diagram.of(arrays, observable, feature, config.figure.section or ())]
+                for number in range(len(sizes)):
+                    of_size = {name: arrays[name] for name in ("features", "bin_edges", "section_pairs")}
+                    for kind in ("raster", "outside"):
+                        of_size[f"{kind}_{observable}"] = arrays[f"network_{kind}_{observable}"][:, number]
+                    row.append(Diagram.of(of_size, observable, feature, ()))
+                rows.append(row)
+        titles = ["mean field", *(f"$N = {grouped(bits)}$" for bits in sizes)]
         parameter = config.sweep.parameter
         return draw_beside(arrays[parameter], parameter, rows, titles, self._caption() + note)
 
 
-def pooled(name: str, array: NDArray[Any]) -> NDArray[Any]:
-    """What single networks visit, (points, replicas, ...), as that of all replicas together, (points, ...)."""
-    if name.startswith(("raster", "outside", "section")):
-        return array.sum(axis=1)
-    if name.startswith("minimum"):
-        return array.min(axis=1)
-    if name.startswith("maximum"):
-        return array.max(axis=1)
-    return array.mean(axis=1)
+class Pool:
+    """What several networks at each point visit, as that of all of them together; means and variances are averaged."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._sums: Arrays = {}
+
+    def add(self, observed: Mapping[str, NDArray[Any]]) -> None:
+        """Add a network at every point; the order of calls is the order of the sums."""
+        self._number += 1
+        for name, array in observed.items():
+            before = self._sums.get(name)
+            if before is None:
+                self._sums[name] = array.astype(np.int64 if array.dtype.kind in "iu" else np.float64)
+            else:
+                _COMBINED.get(name.split("_")[0], np.add)(before, array, out=before)
+
+    def result(self) -> Arrays:
+        """Sums of counts, extrema, and averages."""
+        averaged = ("mean", "variance")
+        return {
+            name: array / self._number if name.split("_")[0] in averaged else array
+            for name, array in self._sums.items()
+        }
+
+
+_COMBINED = {"minimum": np.minimum, "maximum": np.maximum}

@@ -21,7 +21,7 @@ class NetworkConfig(Config):
 
     bits: Tuple[Annotated[int, Field(ge=1, le=MOST_BITS)]] = Field(
         min_length=1,
-        max_length=1000,
+        max_length=24,
         description="Numbers N of semantic bits: multiples of the weights' columns, which are repeated.",
     )
     replicas: int = Field(1, ge=1, le=100_000, description="Independent networks of each size.")

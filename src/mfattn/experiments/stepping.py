@@ -32,6 +32,9 @@ def step_seconds(weights: Weights, exponents: int = 0, every: int = EVERY) -> fl
     return 1e-9 * (step + 0.08 * exponents * (push + renewal / every))
 
 
+LANES = 16
+"""Points of a pack; `mfattn.meanfield.kernels` says so too, but takes long to import."""
+
 DRAW_NANOSECONDS = 45.0
 """Rough time of a binomial draw."""
 
@@ -41,11 +44,16 @@ def network_step_seconds(weights: Weights) -> float:
     return step_seconds(weights) + 1e-9 * DRAW_NANOSECONDS * len(weights.joint_classes[1])
 
 
+def lanes_of(points: int) -> int:
+    """Lanes in which a number of points travel: a pack takes its time however few it holds."""
+    return -(-points // LANES) * LANES
+
+
 def seconds_of(points: Steppable, weights: Weights) -> float:
     """Rough seconds of a step of all POINTS."""
     if isinstance(points, FiniteNetwork):
-        return len(points) * network_step_seconds(weights)
-    return len(points) * step_seconds(weights, points.exponents if isinstance(points, Tangents) else 0)
+        return lanes_of(len(points)) * network_step_seconds(weights)
+    return lanes_of(len(points)) * step_seconds(weights, points.exponents if isinstance(points, Tangents) else 0)
 
 
 def _pieces(steps: int, longest: int) -> Iterator[int]:
@@ -53,9 +61,14 @@ def _pieces(steps: int, longest: int) -> Iterator[int]:
         yield min(longest, steps - start)
 
 
+def piece_steps(seconds: float) -> int:
+    """Number of steps, of so many SECONDS each, that take about `PIECE_SECONDS`."""
+    return max(1, int(PIECE_SECONDS / seconds))
+
+
 def pieces(steps: int, seconds: float) -> Iterator[int]:
     """Cut steps that take so many SECONDS each into pieces of about `PIECE_SECONDS`."""
-    yield from _pieces(steps, max(1, int(PIECE_SECONDS / seconds)))
+    yield from _pieces(steps, piece_steps(seconds))
 
 
 def mover(advance: Advance, weights: Weights) -> Move:
@@ -84,7 +97,8 @@ def record_orbits(orbits: Batch, steps: int, names: tuple[str, ...], advance: Ad
     arrays = {name: np.empty((len(orbits), steps, features)) for name in names}
     bytes_per_step = 8 * len(OBSERVABLES) * features * orbits.packs * orbits.kernels.LANES
     done = 0
-    for piece in _pieces(steps, max(1, PIECE_BYTES // bytes_per_step)):
+    quick = piece_steps(seconds_of(orbits, orbits.weights))
+    for piece in _pieces(steps, max(1, min(PIECE_BYTES // bytes_per_step, quick))):
         orbit = orbits.record(piece)
         for name, array in arrays.items():
             array[:, done : done + piece] = getattr(orbit, name)

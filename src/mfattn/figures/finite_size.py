@@ -47,7 +47,7 @@ class Overlaid:
 
 
 class Line(Protocol):
-    """A fitted line: what `mfattn.meanfield.finite_size.Law` holds."""
+    """A fitted line, such as `mfattn.meanfield.finite_size.Law`."""
 
     @property
     def slope(self) -> float:
@@ -57,9 +57,8 @@ class Line(Protocol):
     def error(self) -> float:
         """Half-width of the confidence interval of the slope."""
 
-    @property
-    def intercept(self) -> float:
-        """Its value at 0."""
+    def at(self, x: Array) -> Array:
+        """Its values."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +77,7 @@ class Laws:
     `curves` (sizes, steps) is the deviation at the first steps beside the mean field. `powers` are quantities that
     follow a power of N, with lines of the logarithms to base 10; `times` is when the deviation exceeds the threshold,
     with a line over ln N, and `diverged` is the share of networks that ever did. `exponent` is the leading one of the
-    mean field.
+    mean field, where it is positive.
     """
 
     size: NDArray[np.int64]
@@ -87,7 +86,7 @@ class Laws:
     times: Measured
     diverged: Array
     threshold: float
-    exponent: float
+    exponent: float | None
 
 
 def draw_pair(pairs: Mapping[str, Overlaid], caption: str) -> Figure:
@@ -115,7 +114,7 @@ def draw_pair(pairs: Mapping[str, Overlaid], caption: str) -> Figure:
         handles = [
             Line2D([], [], color="black", linewidth=0.9, linestyle=DASHED, label="mean field"),
             *(Line2D([], [], color=CYCLE[i], label=f"networks' mean, feature {i + 1}") for i in range(features)),
-            Patch(color="0.8", label="95 % of the networks"),
+            Patch(color="0.8", label="networks, quantiles 2.5 to 97.5 %"),
         ]
         if planes:
             handles += [_dot("black", "mean field"), _dot(VERMILION, "one network")]
@@ -150,7 +149,8 @@ def _draw_series(axes: Axes, name: str, pair: Overlaid, features: int) -> None:
         axes.fill_between(steps, *band, color=CYCLE[feature], alpha=0.25, linewidth=0)
         axes.plot(steps, pair.mean[:, feature], color=CYCLE[feature], linewidth=1.1)
     axes.plot(steps, pair.beside[:, :features], color="black", linewidth=0.6, linestyle=DASHED)
-    axes.set_xlim(steps[0], steps[-1])
+    if len(steps) > 1:
+        axes.set_xlim(steps[0], steps[-1])
     axes.set_ylabel(f"${feature_symbol(name, 'a')}$")
 
 
@@ -174,13 +174,18 @@ def draw_scaling(laws: Laws, caption: str) -> Figure:
         for size, curve, colour in zip(laws.size, laws.curves, colours, strict=True):
             growth.plot(np.arange(1, len(curve) + 1), curve, color=colour, linewidth=0.9, label=f"{size:,}")
         growth.axhline(laws.threshold, color="0.5", linewidth=0.7, linestyle=":")
-        growth.set(xlabel="steps since networks and mean field had one context", yscale="log")
+        growth.set(xlabel="steps since networks and mean field had one context", yscale=_scale(laws.curves))
         growth.set_ylabel("deviation of the attention vector")
         growth.legend(title="$N$", fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1.2)
         _draw_powers(powers, laws)
         _draw_times(times, laws)
         figure.suptitle(caption, x=0.01, ha="left", fontsize=9)
     return figure
+
+
+def _scale(*values: Array) -> str:
+    """A logarithmic axis where some value has a logarithm."""
+    return "log" if any((array > 0).any() for array in values) else "linear"
 
 
 def _draw_powers(axes: Axes, laws: Laws) -> None:
@@ -193,9 +198,15 @@ def _draw_powers(axes: Axes, laws: Laws) -> None:
             axes.plot(laws.size, measured.values, color=colour, linewidth=0.6, linestyle=":")
         else:
             error = rf" \pm {line.error:.3f}" if np.isfinite(line.error) else ""
-            power = 10 ** (line.intercept + line.slope * np.log10(laws.size))
-            axes.plot(laws.size, power, color=colour, linewidth=0.8, label=f"$N^{{{line.slope:.3f}{error}}}$")
-    axes.set(xscale="log", yscale="log", xlabel="semantic bits $N$")
+            axes.plot(
+                laws.size,
+                10 ** line.at(np.log10(laws.size)),
+                color=colour,
+                linewidth=0.8,
+                label=f"$N^{{{line.slope:.3f}{error}}}$",
+            )
+    scale = _scale(*(measured.values for measured in laws.powers.values()))
+    axes.set(xscale="log", yscale=scale, xlabel="semantic bits $N$")
     axes.legend()
 
 
@@ -215,9 +226,9 @@ def _draw_times(axes: Axes, laws: Laws) -> None:
         )
         axes.legend(loc="lower right", fontsize=7)
     if times.line is not None:
-        axes.plot(laws.size, times.line.intercept + times.line.slope * np.log(laws.size), color="0.5", linewidth=0.8)
+        axes.plot(laws.size, times.line.at(np.log(laws.size)), color="0.5", linewidth=0.8)
         lines = [rf"$({times.line.slope:.1f} \pm {times.line.error:.1f})\,\ln N$"]
-        if laws.exponent > 0:
+        if laws.exponent is not None:
             lines.append(rf"$1/2\lambda_1 = {1 / (2 * laws.exponent):.1f}$")
         axes.annotate("\n".join(lines), (0.05, 0.95), xycoords="axes fraction", va="top")
     axes.set(xscale="log", xlabel="semantic bits $N$", ylabel=f"steps until the deviation exceeds {laws.threshold:g}")

@@ -84,6 +84,11 @@ def render(figure: Figure, name: str = "") -> dict[str, bytes]:
     return files
 
 
+def grouped(number: int) -> str:
+    """A whole number for mathematical text, its thousands set apart."""
+    return f"{number:,}".replace(",", "{,}")
+
+
 def cells(values: NDArray[np.float64]) -> tuple[float, float]:
     """Outer edges of the cells around evenly spaced values, in their order."""
     step = (values[-1] - values[0]) / max(len(values) - 1, 1) or max(abs(values[0]), 1.0) * 1e-3

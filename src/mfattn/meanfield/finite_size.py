@@ -12,7 +12,7 @@ from mfattn.meanfield.orbits import Orbits
 from mfattn.meanfield.settling import Move, move_at_once
 
 CHUNK = 1000
-"""Steps that are compared at once; a fixed number, so that no sum depends on how the steps are cut."""
+"""Steps whose deviations are added at once; a fixed number, so that no sum depends on how the steps are cut."""
 
 CONFIDENCE = 0.95
 
@@ -25,7 +25,7 @@ class Following:
     """
 
     deviation: Array  # (networks,) root mean square over the steps after those that were left out
-    divergence_time: NDArray[np.int64]  # (networks,) first step beyond the threshold, or -1
+    divergence_time: NDArray[np.int64]  # (networks,) first step beyond the threshold, from 1 on, or -1
     first: Array  # (networks, steps) deviation at each of the first steps
 
 
@@ -37,6 +37,7 @@ def follow(
     forget: int,
     threshold: float,
     keep: int,
+    piece: int = CHUNK,
     advance: Callable[[int], None] | None = None,
 ) -> Following:
     """Let networks and the mean field run side by side.
@@ -53,6 +54,8 @@ def follow(
         Deviation beyond which a network has diverged.
     keep : int
         First steps whose deviations are kept.
+    piece : int
+        Most steps between two calls of `advance`; changes no number.
     advance : callable, optional
         Told of the steps of each piece.
 
@@ -60,21 +63,29 @@ def follow(
     -------
     Following
     """
+    if not (0 <= forget < steps and 0 <= keep <= steps and piece >= 1 and len(network) == len(reference)):
+        raise ValueError(
+            f"forget and keep must fit into {steps} steps, and each network needs its reference, found "
+            f"{forget=}, {keep=}, {piece=}, {len(network)} networks and {len(reference)} references"
+        )
     squares = np.zeros(len(network))
     times = np.full(len(network), -1)
     first = np.empty((len(network), keep))
     for start in range(0, steps, CHUNK):
         length = min(CHUNK, steps - start)
-        difference = np.stack(network.record_attention(length)) - np.stack(reference.record_attention(length))
-        deviations = np.square(difference).mean(axis=2)
+        deviations = np.empty((len(network), length))
+        for done in range(0, length, piece):
+            part = min(piece, length - done)
+            difference = np.stack(network.record_attention(part)) - np.stack(reference.record_attention(part))
+            deviations[:, done : done + part] = np.square(difference).mean(axis=2)
+            if advance is not None:
+                advance(part)
         kept = deviations[:, : max(keep - start, 0)]
         first[:, start : start + kept.shape[1]] = np.sqrt(kept)
         squares += deviations[:, max(forget - start, 0) :].sum(axis=1)
-        beyond = deviations > threshold**2
+        beyond = np.sqrt(deviations) > threshold
         new = (times < 0) & beyond.any(axis=1)
-        times[new] = start + beyond[new].argmax(axis=1)
-        if advance is not None:
-            advance(length)
+        times[new] = start + beyond[new].argmax(axis=1) + 1
     return Following(np.sqrt(squares / (steps - forget)), times, first)
 
 
@@ -90,25 +101,32 @@ class Law:
     error: float
     intercept: float
 
+    def at(self, x: ArrayLike) -> Array:
+        """Its values."""
+        return self.intercept + self.slope * np.asarray(x, dtype=np.float64)
 
-def contexts_after(reference: Orbits, steps: NDArray[np.int64], move: Move = move_at_once) -> list[Context]:
-    """Contexts of the points of a reference, each after its own number of steps.
+
+def contexts_after(
+    reference: Orbits, points: NDArray[np.int64], steps: NDArray[np.int64], move: Move = move_at_once
+) -> list[Context]:
+    """Contexts of orbits of a reference, after several numbers of steps.
 
     Parameters
     ----------
     reference : Orbits
         Advanced in place, by the largest number.
-    steps : (points,) array of int
+    points, steps : (contexts,) array of int
+        Orbit and number of steps of each context.
     move : callable
         In place of ``reference.advance``, such as one that reports progress.
     """
-    contexts = reference.contexts()
+    contexts = [reference.contexts()[point] for point in points]
     done = 0
     for number in np.unique(steps):
         move(reference, int(number) - done)
         done, present = int(number), reference.contexts()
-        for point in np.flatnonzero(steps == number):
-            contexts[point] = present[point]
+        for index in np.flatnonzero(steps == number):
+            contexts[index] = present[points[index]]
     return contexts
 
 
@@ -151,7 +169,8 @@ class Scaling:
 
     Beside a cycle or a rest state deviations fall as :math:`N^{-1/2}`. A network that runs beside a chaotic orbit with
     leading exponent :math:`\lambda` has a distance of :math:`N^{-1/2} e^{\lambda t}` from it, and so diverges after
-    :math:`\ln N / (2 \lambda) + \mathrm{const}` steps.
+    :math:`\ln N / (2 \lambda) + \mathrm{const}` steps. Replicas of one number leave the mean field at the same place
+    whatever their size, so that the times of different N are not independent, and the law is one of these places.
     """
 
     size: NDArray[np.int64]  # (sizes,) N
@@ -203,23 +222,23 @@ class Scaling:
         """
         there = np.isfinite(deviation)
         seen = np.where(there, np.where(times < 0, steps, times), np.nan)
-        squares, _ = _mean_and_error(np.square(deviation))
-        _, deviation_error = _mean_and_error(deviation)
+        squares, squares_error = _mean_and_error(np.square(deviation))
+        root = np.sqrt(squares)
         distance_mean, distance_error = _mean_and_error(distance)
         time, time_error = _mean_and_error(seen)
         diverged, _ = _mean_and_error(np.where(there, times >= 0, np.nan))
         fitted = size >= fit_from
         return cls(
             size,
-            np.sqrt(squares),
-            deviation_error,
+            root,
+            squares_error / (2 * root),
             distance_mean,
             distance_error,
             time,
             time_error,
             diverged,
-            power_law(size[fitted], np.sqrt(squares[fitted])),
-            fit_line(np.log(size), np.where(diverged == 1, time, np.nan)),
+            power_law(size[fitted], root[fitted]),
+            fit_line(np.log(size), np.where(fitted & (diverged == 1), time, np.nan)),
         )
 
 

@@ -194,12 +194,16 @@ class FiniteNetwork(Batch):
     ) -> None:
         check_parameters(weights, beta, gamma, epsilon, output_scale)
         several = check_starts(weights, starts)
-        streams = np.asarray(streams, dtype=np.uint64)
+        streams = np.asarray(streams)
         if streams.ndim != 2 or streams.shape[1] != 4 or len(streams) == 0:
             raise ValueError(f"streams must have shape (points, 4) with at least one point, found {streams.shape}")
+        if streams.dtype != np.uint64:
+            raise ValueError(f"streams must be of type uint64, found {streams.dtype}")
         checked = check_bits(weights, bits)
         indices = np.arange(len(several)), np.arange(len(streams))
         beta, gamma, epsilon, number, start, stream = broadcast_points(beta, gamma, epsilon, checked, *indices)
+        if len(stream) != len(streams):
+            raise ValueError(f"streams must be one a point, found {len(streams)} for {len(stream)} points")
         classes, self._sizes = weights.joint_classes
         self.bits = number.astype(np.int64)
         self._streams = streams[stream.astype(np.int64)]
@@ -350,7 +354,10 @@ class DenseNetwork:
         return attention
 
     def record(self, steps: int) -> Orbit:
-        """Take STEPS steps and keep every observable: arrays (steps, M)."""
+        """Take STEPS steps and keep every observable: arrays (steps, M).
+
+        From a prompt, the first row holds the fields of the prompt itself.
+        """
         records = np.empty((6, check_steps(steps), self.weights.features))
         for t in range(steps):
             records[1:, t] = self._fields[0]
