@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfattn.meanfield import Context, Orbits, random_weights
+from mfattn.meanfield import Context, Orbits, random_weights, segmented_weights
 from mfattn.meanfield.observe import OBSERVED, Observer, Raster, section_pairs
 from mfattn.meanfield.period import period
 
@@ -61,6 +61,18 @@ def test_reductions_are_those_of_the_whole_orbit(data):
         assert np.array_equal(found.minimum[:, family], values.min(axis=1))
         assert np.array_equal(found.maximum[:, family], values.max(axis=1))
     assert found.period.tolist() == [period(attention) for attention in orbit.attention]
+
+
+def test_the_smallest_numbers_fall_on_their_side_of_a_range():
+    weights = segmented_weights(3, 0, template=9, segments=3, seed=1)
+    # Decays through the subnormal numbers to 0, from both sides.
+    orbits = Orbits(weights, beta=0.5, gamma=0, epsilon=0, starts=[Context([[s, -s, s]], 0) for s in (0.3, -0.3)])
+    observer = Observer(orbits.copies(), raster=Raster(1, 0.0, 1.75), width=0.0, features=[0, 1, 2])
+    observer.observe(2000)
+    orbit, found = orbits.record(2000), observer.result()
+    assert (np.abs(orbit.attention[orbit.attention != 0]) < 1e-310).any()
+    for family, name in enumerate(OBSERVED):
+        assert np.array_equal(found.outside[:, family, :, 0], (getattr(orbit, name) < 0).sum(axis=1))
 
 
 @given(st.data())

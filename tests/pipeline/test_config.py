@@ -73,18 +73,17 @@ def test_all_mistakes_are_named_at_once(tmp_path):
         (
             "experiment: bifurcation\n",
             "",
-            "1:1: experiment: missing; one of bifurcation, continuation, trajectory, phase_diagram, census, escape",
+            f"1:1: experiment: missing; one of {', '.join(CONFIGS)}",
         ),
         (
             ": bifurcation",
             ": bifurcate",
-            "1:13: experiment: one of bifurcation, continuation, trajectory, phase_diagram, census, escape, "
-            "found 'bifurcate' (text)",
+            f"1:13: experiment: one of {', '.join(CONFIGS)}, found 'bifurcate' (text)",
         ),
         (
             ": bifurcation",
             ": 3",
-            "1:13: experiment: one of bifurcation, continuation, trajectory, phase_diagram, census, escape, found 3",
+            f"1:13: experiment: one of {', '.join(CONFIGS)}, found 3",
         ),
         ("start: 0, ", "", "9:8: sweep.start: missing"),
         ("features: 3", "features: 3.0", "3:13: model.features: a whole number from 1 to 64, found 3.0"),

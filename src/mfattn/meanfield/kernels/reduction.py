@@ -18,6 +18,7 @@ from mfattn.meanfield.kernels.lanes import (
     store_indices,
     store_lanes_below,
     trailing_zeros,
+    where_less,
 )
 from mfattn.meanfield.kernels.step import new_rows, new_scratch, number, observed_step, open_pack
 
@@ -64,7 +65,8 @@ def _bin(value, binning):
     estimate = distance * reciprocal
     quotient = fma(fma(estimate, -extent, distance), reciprocal, estimate)
     number = float(binning.bins)
-    return smaller(larger(round_down(quotient * number), -1.0), number)
+    # The sign of the distance, as a quotient near the smallest numbers can lose its own.
+    return smaller(where_less(distance, 0.0, -1.0, round_down(quotient * number)), number)
 
 
 @inlined
