@@ -10,8 +10,9 @@ from numba import njit
 from numba.core import registry
 from numpy.testing import assert_allclose
 
+from mfattn import compilation
 from mfattn.meanfield import Context, Model, Orbits, orbit, random_weights
-from mfattn.meanfield.kernels import advance, compilation
+from mfattn.meanfield.kernels import advance
 from mfattn.meanfield.kernels.elementary import exponential, hyperbolic_tangent, logarithm, tangent_and_slope
 from mfattn.meanfield.kernels.lanes import LANES, load, store
 from mfattn.meanfield.model import OBSERVABLES
@@ -279,5 +280,5 @@ def test_an_edit_of_any_kernel_source_is_another_key_of_the_cache(monkeypatch):
     codegen = registry.cpu_target.target_context.codegen()
     before = cache._index_key((), codegen)
     assert cache._index_key((), codegen) == before
-    monkeypatch.setattr(compilation, "_SOURCE", "edited")
+    monkeypatch.setattr(compilation, "source_of", lambda folder: "edited")
     assert cache._index_key((), codegen) != before

@@ -13,7 +13,7 @@ References
 
 import numpy as np
 
-from mfattn.meanfield.kernels.compilation import inlined
+from mfattn.compilation import inlined
 from mfattn.meanfield.kernels.elementary import exponential, logarithm
 from mfattn.meanfield.kernels.lanes import (
     LANES,

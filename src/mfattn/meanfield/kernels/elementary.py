@@ -2,7 +2,7 @@
 
 import math
 
-from mfattn.meanfield.kernels.compilation import inlined
+from mfattn.compilation import inlined
 from mfattn.meanfield.kernels.lanes import (
     absolute,
     copy_sign,

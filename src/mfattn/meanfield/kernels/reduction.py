@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mfattn.meanfield.kernels.compilation import compiled, inlined
+from mfattn.compilation import compiled, inlined
 from mfattn.meanfield.kernels.lanes import (
     LANES,
     absolute,

@@ -6,7 +6,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from mfattn.meanfield.kernels.compilation import compiled, inlined
+from mfattn.compilation import compiled, inlined
 from mfattn.meanfield.kernels.draws import DRAW_ROWS, draw_mean
 from mfattn.meanfield.kernels.elementary import exponential, hyperbolic_tangent
 from mfattn.meanfield.kernels.lanes import LANES, address, everywhere, fma, larger, load, scalar, store

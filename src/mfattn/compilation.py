@@ -2,25 +2,35 @@
 
 import contextlib
 import hashlib
+from functools import cache
 from pathlib import Path
 
 from numba import njit
 from numba.core.caching import FunctionCache
 
-_SOURCE = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()
-
 inlined = njit(forceinline=True, error_model="numpy")
 
 
+@cache
+def source_of(folder: Path) -> str:
+    """Hash of this file and of all kernels in a folder."""
+    paths = [Path(__file__), *sorted(folder.glob("*.py"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+
+
 class _KernelCache(FunctionCache):
-    """Numba's cache on disk, keyed by the source of all kernels, and never the reason why a run fails.
+    """Numba's cache on disk, keyed by the source of all kernels beside the function, and never the cause of a failure.
 
     Numba itself notices edits of the file that defines a cached function, but not of those that it inlines. A damaged
     file is compiled and written anew.
     """
 
+    def __init__(self, function):
+        super().__init__(function)
+        self._folder = Path(function.__code__.co_filename).parent
+
     def _index_key(self, signature, codegen):
-        return (*super()._index_key(signature, codegen), _SOURCE)
+        return (*super()._index_key(signature, codegen), source_of(self._folder))
 
     def load_overload(self, signature, target_context):
         try:
@@ -39,7 +49,7 @@ class _KernelCache(FunctionCache):
 
 
 def compiled(function):
-    """Compile FUNCTION, cached on disk where there is a place to write."""
+    """Compile FUNCTION without the interpreter's lock, cached on disk where there is a place to write."""
     dispatcher = njit(nogil=True, error_model="numpy")(function)
     with contextlib.suppress(RuntimeError):
         dispatcher._cache = _KernelCache(function)
