@@ -9,17 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mfattn.sdm.bounds import (
+    bounds,
+    largest_term,
+    normal_approximation,
+    number_of_terms,
+    published_multiplier,
+    taylor_approximation,
+)
 from mfattn.sdm.geometry import (
     LOG_2,
     ball_size,
-    bounds,
     cosine_to_hamming,
     expected_neurons,
     fraction_for_radius,
     hamming_to_cosine,
     intersection_counts,
     intersection_counts_unequal,
-    largest_term,
     log_ball_fraction,
     log_binomial,
     log_expected_neurons,
@@ -27,15 +33,11 @@ from mfattn.sdm.geometry import (
     log_intersection,
     log_intersection_unequal,
     log_weighted_intersection,
-    normal_approximation,
-    number_of_terms,
     prob_any_neuron,
-    published_multiplier,
     radius_for_any_neuron,
     radius_for_fraction,
     radius_for_log_fraction,
     radius_for_neurons,
-    taylor_approximation,
 )
 
 DATA = Path(__file__).parent.parent / "data" / "sdm"

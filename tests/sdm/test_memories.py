@@ -5,12 +5,10 @@ query is a pattern with a given number of flipped bits, or turned as far. Update
 is empty keeps the query, and every query stops at its own fixed point or after 100 updates.
 """
 
-import json
 import math
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,7 +38,8 @@ from mfattn.sdm.memories import (
 from mfattn.sdm.perturb import flip_bits
 from mfattn.sdm.sphere import log_double_cap, radius_to_angle
 
-DATA = Path(__file__).parent.parent / "data" / "sdm"
+from .conftest import unpacked
+
 RADII = [5, 9, 11, 15, 19, 27]
 STORED = 1e-9
 """Tolerance of stored cosines of bits."""
@@ -48,22 +47,6 @@ STORED_VECTORS = 1e-6
 """The same of vectors."""
 
 seeds = st.integers(0, 2**32 - 1)
-
-
-@pytest.fixture(scope="module")
-def arrays():
-    with np.load(DATA / "convergence_data.npz") as file:
-        return dict(file)
-
-
-@pytest.fixture(scope="module")
-def summary():
-    return json.loads((DATA / "convergence.json").read_text())
-
-
-def unpacked(rows, n):
-    """Bits of the reference files, as one list of rows."""
-    return np.unpackbits(rows, axis=-1, count=n, bitorder="little").reshape(-1, n)
 
 
 def filled(memory, patterns, values=None):

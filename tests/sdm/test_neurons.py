@@ -5,9 +5,7 @@ The reference runs: S1 has 128 patterns of 64 bits, S2 has 500 of 1000; S3 is a 
 """
 
 import hashlib
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,26 +28,10 @@ from mfattn.sdm.memories import (
 from mfattn.sdm.memories.bits import in_groups, out_of_groups
 from mfattn.sdm.perturb import flip_bits
 
-DATA = Path(__file__).parent.parent / "data" / "sdm"
+from .conftest import unpacked
 
 lengths = st.integers(1, 128)
 seeds = st.integers(0, 2**32 - 1)
-
-
-@pytest.fixture(scope="module")
-def arrays():
-    with np.load(DATA / "convergence_data.npz") as file:
-        return dict(file)
-
-
-@pytest.fixture(scope="module")
-def summary():
-    return json.loads((DATA / "convergence.json").read_text())
-
-
-def unpacked(rows, n):
-    """Bits of the reference files, as one list of rows."""
-    return np.unpackbits(rows, axis=-1, count=n, bitorder="little").reshape(-1, n)
 
 
 def draw_bits(seed, *shape):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import special
 
 from mfattn.sdm.geometry import fraction_for_radius, log_ball_fraction, log_expected_neurons
+from mfattn.sdm.simulations import simulate_one_step, simulate_signal
 from mfattn.sdm.theory import (
     bit_quantile,
     book_intersection,
@@ -25,8 +26,6 @@ from mfattn.sdm.theory import (
     noise_moments,
     noise_sigma,
     optimal_radius,
-    simulate_one_step,
-    simulate_signal,
     snr,
 )
 

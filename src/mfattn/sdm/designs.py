@@ -18,16 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from mfattn.sdm.geometry import (
-    Array,
-    Integers,
-    checked_distances,
-    checked_integer,
-    log_ball_fraction,
-    log_binomial,
-    log_expected_neurons,
-    radius_for_fraction,
-)
+from mfattn.sdm.checks import Array, Integers, checked_distances, checked_integer
+from mfattn.sdm.geometry import log_ball_fraction, log_binomial, log_expected_neurons, radius_for_fraction
 
 
 @dataclass(frozen=True)

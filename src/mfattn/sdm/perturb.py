@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfattn.sdm.geometry import Array, checked_integer
+from mfattn.sdm.checks import Array, checked_integer
 from mfattn.sdm.memories.bits import Bits, checked_bits, hamming_distances, pack_bits
 from mfattn.sdm.memories.vectors import checked_vectors, normalised
 

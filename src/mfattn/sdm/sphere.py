@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from mfattn.sdm.geometry import Array, checked_integer, checked_number, log_ball_fraction
+from mfattn.sdm.checks import Array, checked_integer, checked_number
+from mfattn.sdm.geometry import log_ball_fraction
 
 PUBLISHED_EXCESS = 2.0 - math.log(2.0)
 """What the published program adds to every logarithm: it has 2 where log 2 belongs, a factor of e²/2 = 3.69."""

@@ -20,19 +20,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from mfattn.sdm.geometry import (
-    Array,
-    Integers,
-    checked_choice,
-    checked_distances,
-    checked_integer,
-    checked_number,
-    hamming_to_cosine,
-    largest_term,
-    log_binomial,
-    log_expected_neurons,
-    log_of_finite_neurons,
-)
+from mfattn.sdm.bounds import largest_term
+from mfattn.sdm.checks import Array, Integers, checked_choice, checked_distances, checked_integer, checked_number
+from mfattn.sdm.geometry import hamming_to_cosine, log_binomial, log_expected_neurons, log_of_finite_neurons
 from mfattn.sdm.sphere import double_cap_slope, log_double_cap, radius_to_angle
 
 Kind = Literal["binary", "cap", "largest_term"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfattn.sdm.geometry import checked_integer
+from mfattn.sdm.checks import checked_integer
 from mfattn.sdm.memories.threads import WORTHWHILE, checked_threads, over_ranges
 
 WORD = 64

@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mfattn.sdm.geometry import checked_choice, checked_integer
+from mfattn.sdm.checks import checked_choice, checked_integer
 from mfattn.sdm.memories.attention import checked_beta, signs_of_exponential_sums
 from mfattn.sdm.memories.bits import Bits
 from mfattn.sdm.memories.interface import Array, Integers, Mask, Signs, Ties, signs_of

@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal, TypedDict, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfattn.sdm.geometry import checked_choice, checked_integer
+from mfattn.sdm.checks import checked_choice, checked_integer
 from mfattn.sdm.memories.bits import Bits, checked_bits
 from mfattn.sdm.memories.threads import checked_threads
 

@@ -18,7 +18,7 @@ from typing import Any, Literal, Self, TypeVar, Unpack, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfattn.sdm.geometry import checked_choice, checked_integer
+from mfattn.sdm.checks import checked_choice, checked_integer
 from mfattn.sdm.memories.bits import (
     Bits,
     Words,

@@ -20,12 +20,8 @@ from typing import Literal, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfattn.sdm.geometry import (
-    checked_choice,
-    checked_integer,
-    intersection_counts_unequal,
-    log_expected_neurons_unequal,
-)
+from mfattn.sdm.checks import checked_choice, checked_integer
+from mfattn.sdm.geometry import intersection_counts_unequal, log_expected_neurons_unequal
 from mfattn.sdm.memories.bits import Bits, Words, distances_to_groups, in_groups, pack_bits, padded
 from mfattn.sdm.memories.interface import (
     Array,

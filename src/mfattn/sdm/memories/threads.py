@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import TypeVar
 
-from mfattn.sdm.geometry import checked_integer
+from mfattn.sdm.checks import checked_integer
 
 T = TypeVar("T")
 

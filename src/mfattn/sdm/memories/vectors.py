@@ -17,7 +17,8 @@ from typing import Literal, TypedDict, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mfattn.sdm.geometry import checked_choice, checked_integer, cosine_to_hamming, log_expected_neurons
+from mfattn.sdm.checks import checked_choice, checked_integer
+from mfattn.sdm.geometry import cosine_to_hamming, log_expected_neurons
 from mfattn.sdm.memories.attention import checked_beta
 from mfattn.sdm.memories.interface import MAX_STEPS, Array, Mask, Memory, Result, Status
 from mfattn.sdm.memories.threads import WORTHWHILE, over_ranges
