@@ -66,7 +66,7 @@ def bounds(n: int, d: int, dv: ArrayLike | None = None) -> IntersectionBounds:
 
     Examples
     --------
-    >>> from mfattn.sdm.geometry import log_intersection
+    >>> from mfattn.sdm.geometry import log_expected_neurons
     >>> found = bounds(64, 11, [10])
     >>> logs = [found.largest_term, found.sharp_lower, log_expected_neurons(64, 11, 1, [10]), found.sharp_upper]
     >>> np.concatenate([*logs, found.upper]).round(2).tolist()
