@@ -36,10 +36,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _reporting(_command_parser().parse_args(arguments))
 
 
-def script(*experiments: str, default: Path | None = None) -> int:
-    """Run `scripts/NAME.py`: an experiment of a kind, from one config, which may be left out if there is a DEFAULT."""
+def script(*experiments: str, kind: str = "", default: Path | None = None) -> int:
+    """Run `scripts/NAME.py`: an experiment of a KIND, from one config, which may be left out if there is a DEFAULT."""
+    kind = kind or experiments[0].replace("_", " ")
     parser = argparse.ArgumentParser(
-        description=f"Run the {experiments[0].replace('_', ' ')} that a config describes and draw its figure.",
+        description=f"Run the {kind} that a config describes and draw its figure.",
         epilog=RUN_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -266,11 +267,10 @@ def _add_run_arguments(parser: argparse.ArgumentParser, default: Path | None = N
 
 def _load(path: Path, assignments: Sequence[str], experiments: Sequence[str] = ()) -> "Experiment":
     # Imported late, here and below: --help and --version answer at once.
-    from mfattn.experiments import CONFIGS, make_experiment
+    from mfattn.experiments import CONFIGS, Schemas, make_experiment
     from mfattn.pipeline.config import load
 
-    schemas = {name: CONFIGS[name] for name in experiments} or CONFIGS
-    return make_experiment(load(path, schemas, assignments))
+    return make_experiment(load(path, Schemas(experiments) if experiments else CONFIGS, assignments))
 
 
 def _run(options: argparse.Namespace) -> None:

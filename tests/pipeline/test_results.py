@@ -229,7 +229,7 @@ def test_numbers_read_well():
 
 
 def test_values_tables_leave_out_what_is_too_wide(folder):
-    from mfattn.experiments.base import MOST_COLUMNS, values_table
+    from mfattn.experiments.tables import MOST_COLUMNS, values_table
 
     arrays = {"x": np.arange(3.0), "wide": np.zeros((3, MOST_COLUMNS + 1)), "other": np.zeros(4)}
     table = values_table(arrays, 3)

@@ -322,7 +322,7 @@ def test_workers_do_not_outlive_a_killed_parent(root, tmp_path):
 def test_stopped_while_drawing_a_run_says_so(root, tmp_path, number):
     code = f"""
 import os, sys
-from mfattn.experiments.bifurcation import Bifurcation
+from mfattn.experiments.meanfield.bifurcation import Bifurcation
 Bifurcation.draw = lambda self, arrays, note: os.kill(os.getpid(), {int(number)}) or {{}}
 from mfattn.cli import main
 sys.exit(main({[str(word) for word in small_arguments(root, tmp_path, "--jobs", 1)]!r}))

@@ -1,43 +1,67 @@
-"""Kinds of runs: the only place where a theory and the pipeline meet."""
+"""Kinds of runs: the only place where a theory and the pipeline meet.
 
-from collections.abc import Callable
+The experiment `finite_size` of the theory `meanfield` is the class `FiniteSize` of the module
+`mfattn.experiments.meanfield.finite_size`, with the schema `FiniteSizeConfig` beside it. A module is imported when it
+is first asked for: jobs start by the thousand.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
-from mfattn.experiments.bifurcation import Bifurcation, BifurcationConfig
-from mfattn.experiments.census import Census, CensusConfig
-from mfattn.experiments.continuation import Continuation, ContinuationConfig
-from mfattn.experiments.escape import Escape, EscapeConfig
-from mfattn.experiments.finite_size import FiniteSize, FiniteSizeConfig
-from mfattn.experiments.finite_size_bifurcation import FiniteSizeBifurcation, FiniteSizeBifurcationConfig
-from mfattn.experiments.phase_diagram import PhaseDiagram, PhaseDiagramConfig
-from mfattn.experiments.trajectory import Trajectory, TrajectoryConfig
 from mfattn.pipeline.config import RunConfig
 from mfattn.pipeline.experiment import Experiment
 
-CONFIGS: dict[str, type[RunConfig]] = {
-    "bifurcation": BifurcationConfig,
-    "continuation": ContinuationConfig,
-    "trajectory": TrajectoryConfig,
-    "phase_diagram": PhaseDiagramConfig,
-    "census": CensusConfig,
-    "escape": EscapeConfig,
-    "finite_size": FiniteSizeConfig,
-    "finite_size_bifurcation": FiniteSizeBifurcationConfig,
+THEORIES: dict[str, tuple[str, ...]] = {
+    "meanfield": (
+        "bifurcation",
+        "continuation",
+        "trajectory",
+        "phase_diagram",
+        "census",
+        "escape",
+        "finite_size",
+        "finite_size_bifurcation",
+    ),
+    "sdm": ("circle_intersection",),
 }
-"""Schema of each experiment, by the value of the key `experiment`."""
+"""Experiments of each theory, by the value of the key `experiment`."""
 
-_EXPERIMENTS: dict[str, Callable[[Any], Experiment]] = {
-    "bifurcation": Bifurcation,
-    "continuation": Continuation,
-    "trajectory": Trajectory,
-    "phase_diagram": PhaseDiagram,
-    "census": Census,
-    "escape": Escape,
-    "finite_size": FiniteSize,
-    "finite_size_bifurcation": FiniteSizeBifurcation,
-}
+
+class Schemas(Mapping[str, type[RunConfig]]):
+    """Schemas of the experiments of some names, each imported when it is first asked for."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = dict.fromkeys(names)
+
+    def __getitem__(self, name: str) -> type[RunConfig]:
+        if name not in self._names:
+            raise KeyError(name)
+        schema: type[RunConfig] = _of_experiment(name, "Config")
+        return schema
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+CONFIGS = Schemas([name for names in THEORIES.values() for name in names])
+"""Schema of each experiment."""
 
 
 def make_experiment(config: RunConfig) -> Experiment:
     """The experiment that a validated config describes."""
-    return _EXPERIMENTS[config.experiment](config)
+    experiment: Experiment = _of_experiment(config.experiment, "")(config)
+    return experiment
+
+
+def _of_experiment(name: str, suffix: str) -> Any:
+    """The class of an experiment, or another of its module whose name begins alike."""
+    theory = next(theory for theory, names in THEORIES.items() if name in names)
+    module = import_module(f"mfattn.experiments.{theory}.{name}")
+    return getattr(module, "".join(word.capitalize() for word in name.split("_")) + suffix)

@@ -1,64 +1,48 @@
-"""What the mean-field experiments have in common."""
+"""What all experiments have in common."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mfattn.experiments.meanfield_config import (
-    Grid,
-    MeanFieldConfig,
-    StartedConfig,
-    describe_model,
-    identity_of,
-    make_orbits,
-)
-from mfattn.meanfield import Orbits
-from mfattn.meanfield.regimes import Regime
-from mfattn.pipeline.experiment import ArrayLayout, Arrays, Chain, Table
+from mfattn.experiments.tables import values_table
+from mfattn.pipeline.config import RunConfig
+from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays, Chain, Table
 
-Configured = TypeVar("Configured", bound=MeanFieldConfig)
-Started = TypeVar("Started", bound=StartedConfig)
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Configured = TypeVar("Configured", bound=RunConfig)
+
+BLOCK_SECONDS = 5.0
+"""Seconds of a block that is worth a file of its own."""
 
 
-MOST_COLUMNS = 100
-"""Columns that an array may fill in a table of the points."""
-
-
-class MeanFieldExperiment(Generic[Configured]):
-    """A grid of parameter points of one model; see `mfattn.pipeline.experiment.Experiment`."""
-
-    numeric_sections: ClassVar[tuple[str, ...]]
-    """Sections of the config, beside the model, that the numbers depend on."""
+class GridExperiment(Generic[Configured]):
+    """A grid of points, of which nothing is special; see `mfattn.pipeline.experiment.Experiment`."""
 
     def __init__(self, config: Configured) -> None:
         self.config = config
-        self._weights = config.model.build()
-        self._grid = Grid.of(config)
 
     @property
+    @abstractmethod
     def points(self) -> int:
         """Number of grid points."""
-        return len(self._grid.beta)
 
     @property
     def chain(self) -> Chain | None:
         """None: every point starts anew."""
         return None
 
-    def identity(self) -> dict[str, Any]:
-        """Experiment, model, and the sections that change numbers."""
-        return identity_of(self.config, self.numeric_sections)
-
-    def describe(self) -> list[tuple[str, str]]:
-        """Model and grid."""
-        return describe_model(self.config)
+    @abstractmethod
+    def layout(self, points: range) -> dict[str, ArrayLayout]:
+        """Names, shapes and types of the arrays of a block that holds POINTS."""
 
     def constants(self) -> Arrays:
-        """The swept values."""
-        return {**self._grid.arrays()}
+        """None."""
+        return {}
 
     def derive(self, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
         """Nothing: every number belongs to a point."""
@@ -69,40 +53,68 @@ class MeanFieldExperiment(Generic[Configured]):
         return []
 
     def findings(self, arrays: Mapping[str, NDArray[Any]]) -> list[tuple[str, str]]:
-        """How many points, or orbits, are of each regime, where regimes were measured."""
-        if "regime" not in arrays:
-            return []
-        counts = [(regime.label, np.count_nonzero(arrays["regime"] == regime)) for regime in Regime]
-        return [(label, f"{count:,}") for label, count in counts if count]
+        """None."""
+        return []
 
     def tables(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Table]:
         """The numbers of every point."""
-        own = {**self.layout(range(self.points)), **self._grid.arrays(), "chain": None}
-        return {"values": values_table({name: arrays[name] for name in arrays if name in own}, self.points)}
+        own = {**self.constants(), **self.layout(range(self.points))}
+        return {"values": values_table({name: arrays[name] for name in own}, self.points)}
+
+
+class PointwiseExperiment(GridExperiment[Configured]):
+    """A grid whose points are computed one by one, each on its own."""
+
+    @property
+    @abstractmethod
+    def seconds_per_point(self) -> float:
+        """Rough core-seconds of a point."""
+
+    @property
+    def steps_per_point(self) -> int:
+        """One: what is counted is points."""
+        return 1
+
+    @property
+    def block_size(self) -> int:
+        """As many points as are worth a file."""
+        return max(1, min(self.points, round(BLOCK_SECONDS / self.seconds_per_point)))
+
+    def identity(self) -> dict[str, Any]:
+        """The whole config but what it looks like and where it runs."""
+        return self.config.model_dump(mode="json", by_alias=True, exclude={"figure", "slurm"})
+
+    def estimate(self) -> float:
+        """Rough core-seconds."""
+        return self.points * self.seconds_per_point
 
     @abstractmethod
+    def point_layout(self) -> dict[str, ArrayLayout]:
+        """Names, shapes and types of the arrays of one point."""
+
+    @abstractmethod
+    def compute_point(self, point: int) -> Mapping[str, Any]:
+        """The arrays, or numbers, of `point_layout` for POINT."""
+
     def layout(self, points: range) -> dict[str, ArrayLayout]:
-        """Names, shapes and types of the arrays of a block that holds POINTS."""
+        """The arrays of a point, once for each of POINTS."""
+        return {name: ArrayLayout((len(points), *shape), dtype) for name, (shape, dtype) in self.point_layout().items()}
 
+    def compute(self, points: range, advance: Advance) -> Arrays:
+        """Every point, one after the other."""
+        arrays: Arrays = {name: np.empty(shape, dtype) for name, (shape, dtype) in self.layout(points).items()}
+        for row, point in enumerate(points):
+            for name, values in self.compute_point(point).items():
+                arrays[name][row] = values
+            advance(1)
+        return arrays
 
-def values_table(arrays: Mapping[str, NDArray[Any]], points: int) -> Table:
-    """A row for every point: each array that has a number, or a few, for each of them."""
-    names: list[str] = []
-    columns: list[NDArray[Any]] = []
-    for name, array in arrays.items():
-        if array.ndim not in (1, 2) or len(array) != points or array[:1].size > MOST_COLUMNS:
-            continue
-        numbers = [""] if array.ndim == 1 else [f"_{number}" for number in range(1, array.shape[1] + 1)]
-        names += [name + number for number in numbers]
-        columns += [array] if array.ndim == 1 else list(array.T)
-    return Table(names, zip(*(column.tolist() for column in columns), strict=True))
+    def draw(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> dict[str, bytes]:
+        """The figure as PNG and PDF."""
+        from mfattn.figures.style import render
 
+        return render(self.figure(arrays, note))
 
-class StartedExperiment(MeanFieldExperiment[Started]):
-    """An experiment with one start at every point."""
-
-    def _orbits(self, points: range | list[int]) -> Orbits:
-        """Orbits at some points of the grid, at their starts."""
-        index = np.array(points, dtype=np.int64)
-        starts = [self.config.start.context_of(self._weights, epsilon) for epsilon in self._grid.epsilon[index]]
-        return make_orbits(self.config, self._weights, self._grid, index, starts)
+    @abstractmethod
+    def figure(self, arrays: Mapping[str, NDArray[Any]], note: str) -> "Figure":
+        """The figure, with NOTE in its caption."""

@@ -89,6 +89,15 @@ def grouped(number: int) -> str:
     return f"{number:,}".replace(",", "{,}")
 
 
+def scientific(number: float, digits: int = 2) -> str:
+    """A number for mathematical text: small and large ones with a power of ten."""
+    if number == 0 or 1e-3 <= abs(number) < 1e5:
+        return f"{number:.{max(digits, 1)}g}" if abs(number) < 1e3 else grouped(round(number))
+    mantissa, exponent = f"{number:.{digits - 1}e}".split("e")
+    factor = "" if float(mantissa) == 1 else rf"{float(mantissa):g} \times "
+    return f"{factor}10^{{{int(exponent)}}}"
+
+
 def cells(values: NDArray[np.float64]) -> tuple[float, float]:
     """Outer edges of the cells around evenly spaced values, in their order."""
     step = (values[-1] - values[0]) / max(len(values) - 1, 1) or max(abs(values[0]), 1.0) * 1e-3

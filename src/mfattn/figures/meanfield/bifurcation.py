@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from mfattn.figures.exponents import Exponents, draw_dimension, draw_exponents, exponent_handles, mark_lines
+from mfattn.figures.meanfield.exponents import Exponents, draw_dimension, draw_exponents, exponent_handles, mark_lines
 from mfattn.figures.style import AXIS_LABELS, CYCLE, cells, feature_symbol, house_style
 
 LARGEST_COLUMNS, LARGEST_ROWS = 800, 240

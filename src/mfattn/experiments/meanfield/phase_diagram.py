@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mfattn.experiments.base import StartedExperiment
 from mfattn.experiments.limits import size_mistakes
-from mfattn.experiments.meanfield_config import (
+from mfattn.experiments.meanfield.base import StartedExperiment
+from mfattn.experiments.meanfield.config import (
     LyapunovConfig,
     SettlingStepsConfig,
     StartedConfig,
@@ -17,7 +17,7 @@ from mfattn.experiments.meanfield_config import (
     caption_of,
     spaced_mistakes,
 )
-from mfattn.experiments.measuring import (
+from mfattn.experiments.meanfield.measuring import (
     REGIME_LABELS,
     describe_measurement,
     measure,
@@ -28,7 +28,7 @@ from mfattn.experiments.measuring import (
     pass_transient,
     steps_to_measure,
 )
-from mfattn.experiments.stepping import step_seconds
+from mfattn.experiments.meanfield.stepping import step_seconds
 from mfattn.pipeline.config import Config
 from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays
 from mfattn.pipeline.yaml_text import KeyPath
@@ -116,7 +116,7 @@ class PhaseDiagram(StartedExperiment[PhaseDiagramConfig]):
 
     def figure(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> "Figure":
         """The planes of the exponents, the regimes, the periods and the rotation numbers."""
-        from mfattn.figures.phase_diagram import draw_phase_diagram
+        from mfattn.figures.meanfield.phase_diagram import draw_phase_diagram
 
         x, y = self.config.plane.x, self.config.plane.y
         planes = {name: array.reshape(y.count, x.count, *array.shape[1:]) for name, array in arrays.items()}

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mfattn.experiments.base import MeanFieldExperiment
 from mfattn.experiments.limits import size_mistakes
-from mfattn.experiments.meanfield_config import (
+from mfattn.experiments.meanfield.base import MeanFieldExperiment
+from mfattn.experiments.meanfield.config import (
     LyapunovConfig,
     MeanFieldConfig,
     RandomStartsConfig,
@@ -18,7 +18,7 @@ from mfattn.experiments.meanfield_config import (
     caption_of,
     make_orbits,
 )
-from mfattn.experiments.measuring import (
+from mfattn.experiments.meanfield.measuring import (
     REGIME_LABELS,
     describe_measurement,
     measure,
@@ -29,7 +29,7 @@ from mfattn.experiments.measuring import (
     pass_transient,
     steps_to_measure,
 )
-from mfattn.experiments.stepping import step_seconds
+from mfattn.experiments.meanfield.stepping import step_seconds
 from mfattn.meanfield.census import attractors
 from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays
 from mfattn.pipeline.yaml_text import KeyPath
@@ -129,7 +129,7 @@ class Census(MeanFieldExperiment[CensusConfig]):
 
     def figure(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> "Figure":
         """Leading exponent, extents and share of every attractor over the parameter."""
-        from mfattn.figures.census import draw_census
+        from mfattn.figures.meanfield.census import draw_census
 
         parameter = self.config.sweep.parameter
         caption = f"{caption_of(self.config)}, {self.config.starts.number:,} random starts a value{note}"

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mfattn.experiments.base import MeanFieldExperiment
 from mfattn.experiments.limits import size_mistakes
-from mfattn.experiments.meanfield_config import (
+from mfattn.experiments.meanfield.base import MeanFieldExperiment
+from mfattn.experiments.meanfield.config import (
     LyapunovConfig,
     MeanFieldConfig,
     SettlingStepsConfig,
@@ -19,7 +19,7 @@ from mfattn.experiments.meanfield_config import (
     caption_of,
     spaced_mistakes,
 )
-from mfattn.experiments.measuring import (
+from mfattn.experiments.meanfield.measuring import (
     alignment_within,
     describe_measurement,
     finite_time_layout,
@@ -31,8 +31,8 @@ from mfattn.experiments.measuring import (
     seconds_of_point,
     steps_of_point,
 )
-from mfattn.experiments.stepping import mover, observe
-from mfattn.experiments.weights_config import Tuple
+from mfattn.experiments.meanfield.stepping import mover, observe
+from mfattn.experiments.meanfield.weights_config import Tuple
 from mfattn.meanfield import Orbits
 from mfattn.meanfield.observe import OBSERVED, Observation, ObservedName, Observer, Raster, is_range, section_pairs
 from mfattn.meanfield.orbits import Batch

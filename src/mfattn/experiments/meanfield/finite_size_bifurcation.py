@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mfattn.experiments.base import StartedExperiment
-from mfattn.experiments.diagram import DEFAULT_FEATURES, DiagramConfig, DiagramExperiment, diagram_table
 from mfattn.experiments.limits import size_mistakes
-from mfattn.experiments.meanfield_config import StartedConfig
-from mfattn.experiments.network_config import NetworkConfig, network_mistakes, network_start
-from mfattn.experiments.stepping import lanes_of, mover, network_step_seconds
+from mfattn.experiments.meanfield.base import StartedExperiment
+from mfattn.experiments.meanfield.config import StartedConfig
+from mfattn.experiments.meanfield.diagram import DEFAULT_FEATURES, DiagramConfig, DiagramExperiment, diagram_table
+from mfattn.experiments.meanfield.network_config import NetworkConfig, network_mistakes, network_start
+from mfattn.experiments.meanfield.stepping import lanes_of, mover, network_step_seconds
 from mfattn.meanfield import FiniteNetwork
 from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays, Table
 from mfattn.pipeline.yaml_text import KeyPath
@@ -175,8 +175,8 @@ class FiniteSizeBifurcation(
 
     def figure(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> "Figure":
         """Columns for the mean field and each size; rows for the features of an observable, or several."""
-        from mfattn.figures.bifurcation import Diagram
-        from mfattn.figures.finite_size import draw_beside
+        from mfattn.figures.meanfield.bifurcation import Diagram
+        from mfattn.figures.meanfield.finite_size import draw_beside
         from mfattn.figures.style import grouped
 
         config, sizes = self.config, self.config.network.bits

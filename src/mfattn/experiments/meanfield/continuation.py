@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mfattn.experiments.diagram import DEFAULT_FEATURES, DiagramConfig, DiagramExperiment, diagram_table
-from mfattn.experiments.meanfield_config import Grid, StartConfig, make_orbits, start_mistakes
-from mfattn.experiments.measuring import REGIME_LABELS
-from mfattn.experiments.stepping import mover, step_seconds
-from mfattn.experiments.weights_config import Tuple
+from mfattn.experiments.meanfield.config import Grid, StartConfig, make_orbits, start_mistakes
+from mfattn.experiments.meanfield.diagram import DEFAULT_FEATURES, DiagramConfig, DiagramExperiment, diagram_table
+from mfattn.experiments.meanfield.measuring import REGIME_LABELS
+from mfattn.experiments.meanfield.stepping import mover, step_seconds
+from mfattn.experiments.meanfield.weights_config import Tuple
 from mfattn.meanfield import Context, Orbits
 from mfattn.meanfield.hysteresis import are_apart, density_distance, outward, runs
 from mfattn.meanfield.regimes import Regime
@@ -304,7 +304,7 @@ class Continuation(DiagramExperiment[ContinuationConfig]):
 
     def figure(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> "Figure":
         """The diagrams of all chains side by side, with their exponents, regimes and distances."""
-        from mfattn.figures.continuation import draw_continuation
+        from mfattn.figures.meanfield.continuation import draw_continuation
 
         config, figure = self.config, self.config.figure
         shown = [

@@ -5,8 +5,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import same_color
 
+from mfattn.figures.meanfield.trajectory import DRAWN_FEATURES, GrowthTrace, Signals, draw_trajectory
 from mfattn.figures.style import CYCLE, render
-from mfattn.figures.trajectory import DRAWN_FEATURES, GrowthTrace, Signals, draw_trajectory
 from mfattn.meanfield.signals import autocorrelation, power_spectrum
 
 SPECTRA = ["power spectrum", "power spectrum (log)", "autocorrelation"]

@@ -8,8 +8,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mfattn import meanfield
-from mfattn.experiments.meanfield_config import ModelConfig, StartConfig
-from mfattn.experiments.weights_config import LARGEST_SEED, AssignedWeights, RandomWeights, SegmentedWeights, Tuple
+from mfattn.experiments.meanfield.config import ModelConfig, StartConfig
+from mfattn.experiments.meanfield.weights_config import (
+    LARGEST_SEED,
+    AssignedWeights,
+    RandomWeights,
+    SegmentedWeights,
+    Tuple,
+)
 from mfattn.meanfield import Context, Weights
 from mfattn.meanfield.network import MOST_BITS
 from mfattn.pipeline.config import Config

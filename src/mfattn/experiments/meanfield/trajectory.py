@@ -7,16 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mfattn.experiments.base import StartedExperiment
 from mfattn.experiments.limits import size_mistakes
-from mfattn.experiments.meanfield_config import (
+from mfattn.experiments.meanfield.base import StartedExperiment
+from mfattn.experiments.meanfield.config import (
     LyapunovConfig,
     SettlingStepsConfig,
     StartedConfig,
     SweepConfig,
     caption_of,
 )
-from mfattn.experiments.measuring import (
+from mfattn.experiments.meanfield.measuring import (
     REGIME_LABELS,
     alignment_within,
     describe_measurement,
@@ -29,7 +29,7 @@ from mfattn.experiments.measuring import (
     seconds_of_point,
     steps_of_point,
 )
-from mfattn.experiments.stepping import mover, record_orbits
+from mfattn.experiments.meanfield.stepping import mover, record_orbits
 from mfattn.meanfield.lyapunov import block_lengths
 from mfattn.meanfield.model import OBSERVABLES
 from mfattn.meanfield.signals import autocorrelation, power_spectrum
@@ -37,7 +37,7 @@ from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays, array_bytes
 from mfattn.pipeline.yaml_text import KeyPath
 
 if TYPE_CHECKING:
-    from mfattn.figures.trajectory import GrowthTrace
+    from mfattn.figures.meanfield.trajectory import GrowthTrace
 
 BLOCK_BYTES = 2**28
 """Largest block that is made of several points."""
@@ -116,8 +116,8 @@ class Trajectory(StartedExperiment[TrajectoryConfig]):
 
     def draw(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> dict[str, bytes]:
         """A page for each point as PNG and PDF; none for long sweeps."""
+        from mfattn.figures.meanfield.trajectory import DRAWN_FEATURES, Signals, draw_trajectory
         from mfattn.figures.style import render
-        from mfattn.figures.trajectory import DRAWN_FEATURES, Signals, draw_trajectory
 
         files: dict[str, bytes] = {}
         for point in range(self.points if self.points <= MOST_PAGES else 0):
@@ -145,7 +145,7 @@ class Trajectory(StartedExperiment[TrajectoryConfig]):
 
     def _growth(self, arrays: Mapping[str, NDArray[Any]], point: int) -> "GrowthTrace | None":
         """Accumulated growth at the ends of the blocks of finite-time exponents."""
-        from mfattn.figures.trajectory import GrowthTrace
+        from mfattn.figures.meanfield.trajectory import GrowthTrace
 
         if self.config.lyapunov is None:
             return None

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from mfattn.figures.bifurcation import (
+from mfattn.figures.meanfield.bifurcation import (
     Diagram,
     add_section_legend,
     add_shading_bar,
@@ -20,7 +20,7 @@ from mfattn.figures.bifurcation import (
     panel_grid,
     shading,
 )
-from mfattn.figures.exponents import Exponents, draw_exponents, exponent_handles
+from mfattn.figures.meanfield.exponents import Exponents, draw_exponents, exponent_handles
 from mfattn.figures.style import AXIS_LABELS, PARAMETER_SYMBOLS, cells, house_style
 
 SHOWN_EXPONENTS = 4

@@ -12,7 +12,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from mfattn.figures.bifurcation import Diagram, add_shading_bar, draw_density, occupied_bins, panel_grid, shading
+from mfattn.figures.meanfield.bifurcation import (
+    Diagram,
+    add_shading_bar,
+    draw_density,
+    occupied_bins,
+    panel_grid,
+    shading,
+)
 from mfattn.figures.style import AXIS_LABELS, BLUE, CYCLE, VERMILION, feature_symbol, house_style
 
 Array = NDArray[np.float64]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mfattn.experiments.meanfield_config import PARAMETERS, MeanFieldConfig, SweepConfig
+from mfattn.experiments.meanfield.config import PARAMETERS, MeanFieldConfig, SweepConfig
 from mfattn.meanfield import Context, Orbits, Weights
 from mfattn.meanfield.cycles import BifurcationPoint, bifurcation_points
 from mfattn.meanfield.families import attention_family

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from mfattn.experiments import CONFIGS, finite_size_bifurcation, make_experiment
-from mfattn.experiments.finite_size import ONE_CONTEXT, OWN_WAY
-from mfattn.experiments.network_config import network_start
+from mfattn.experiments import CONFIGS, make_experiment
+from mfattn.experiments.meanfield import finite_size_bifurcation
+from mfattn.experiments.meanfield.finite_size import ONE_CONTEXT, OWN_WAY
+from mfattn.experiments.meanfield.network_config import network_start
 from mfattn.meanfield import Context, FiniteNetwork, Orbits, streams
 from mfattn.meanfield.finite_size import CHUNK, Scaling, contexts_after, fit_line, follow, power_law
 from mfattn.meanfield.model import OBSERVABLES

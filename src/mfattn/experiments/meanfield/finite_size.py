@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mfattn import meanfield
-from mfattn.experiments.base import MeanFieldExperiment, values_table
-from mfattn.experiments.diagram import DEFAULT_FEATURES
 from mfattn.experiments.limits import size_mistakes
-from mfattn.experiments.meanfield_config import LARGEST_TRANSIENT, StartedConfig, StepsConfig, caption_of
-from mfattn.experiments.network_config import SharingNetworkConfig, network_mistakes, network_start
-from mfattn.experiments.stepping import (
+from mfattn.experiments.meanfield.base import MeanFieldExperiment
+from mfattn.experiments.meanfield.config import LARGEST_TRANSIENT, StartedConfig, StepsConfig, caption_of
+from mfattn.experiments.meanfield.diagram import DEFAULT_FEATURES
+from mfattn.experiments.meanfield.network_config import SharingNetworkConfig, network_mistakes, network_start
+from mfattn.experiments.meanfield.stepping import (
     lanes_of,
     mover,
     network_step_seconds,
@@ -24,6 +24,7 @@ from mfattn.experiments.stepping import (
     seconds_of,
     step_seconds,
 )
+from mfattn.experiments.tables import values_table
 from mfattn.meanfield import Context, FiniteNetwork, Orbits, Tangents
 from mfattn.meanfield.finite_size import Scaling, bands, contexts_after, follow
 from mfattn.meanfield.hysteresis import density_distance
@@ -36,7 +37,7 @@ from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays, Table, arra
 from mfattn.pipeline.yaml_text import KeyPath
 
 if TYPE_CHECKING:
-    from mfattn.figures.finite_size import Laws, Overlaid
+    from mfattn.figures.meanfield.finite_size import Laws, Overlaid
 
 NETWORKS_PER_BLOCK = 64
 
@@ -387,7 +388,7 @@ class FiniteSize(MeanFieldExperiment[FiniteSizeConfig]):
 
     def draw(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> dict[str, bytes]:
         """For several sizes, the laws in N; and a page for each size; as PNG and PDF."""
-        from mfattn.figures.finite_size import draw_pair, draw_scaling
+        from mfattn.figures.meanfield.finite_size import draw_pair, draw_scaling
         from mfattn.figures.style import render
 
         sizes = self.config.network.bits
@@ -411,7 +412,7 @@ class FiniteSize(MeanFieldExperiment[FiniteSizeConfig]):
 
     def _laws(self, arrays: Mapping[str, NDArray[Any]]) -> "Laws":
         """What the figure of the laws in N shows."""
-        from mfattn.figures.finite_size import Laws, Measured
+        from mfattn.figures.meanfield.finite_size import Laws, Measured
 
         scaling, follow = self.scaling(arrays), self.config.follow
         deviation = Measured(scaling.deviation, scaling.deviation_error, scaling.deviation_law)
@@ -434,7 +435,7 @@ class FiniteSize(MeanFieldExperiment[FiniteSizeConfig]):
 
     def _pair(self, arrays: Mapping[str, NDArray[Any]], row: int) -> "dict[str, Overlaid]":
         """Network and mean field of a size, by observable."""
-        from mfattn.figures.finite_size import Overlaid
+        from mfattn.figures.meanfield.finite_size import Overlaid
 
         overlaid = {}
         for name in FOLLOWED:

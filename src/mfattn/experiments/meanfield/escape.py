@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mfattn.experiments.base import MeanFieldExperiment
 from mfattn.experiments.limits import size_mistakes
-from mfattn.experiments.meanfield_config import (
+from mfattn.experiments.meanfield.base import MeanFieldExperiment
+from mfattn.experiments.meanfield.config import (
     LARGEST_TRANSIENT,
     MeanFieldConfig,
     RandomStartsConfig,
@@ -17,7 +17,7 @@ from mfattn.experiments.meanfield_config import (
     caption_of,
     make_orbits,
 )
-from mfattn.experiments.stepping import mover, step_seconds
+from mfattn.experiments.meanfield.stepping import mover, step_seconds
 from mfattn.meanfield.settling import escape_rate, escape_times
 from mfattn.pipeline.config import Config
 from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays
@@ -127,7 +127,7 @@ class Escape(MeanFieldExperiment[EscapeConfig]):
 
     def figure(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> "Figure":
         """Survival curves with their exponential laws, and the mean escape time over the parameter."""
-        from mfattn.figures.escape import draw_escape
+        from mfattn.figures.meanfield.escape import draw_escape
 
         saddle = self.config.saddle
         caption = f"{caption_of(self.config)}, {self.config.starts.number:,} random starts a value{note}"

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mfattn.experiments.meanfield_config import LyapunovConfig, SettlingStepsConfig
-from mfattn.experiments.stepping import mover, step_seconds
+from mfattn.experiments.meanfield.config import LyapunovConfig, SettlingStepsConfig
+from mfattn.experiments.meanfield.stepping import mover, step_seconds
 from mfattn.meanfield import Orbits, Weights
 from mfattn.meanfield.lyapunov import ALIGNMENT, BLOCKS
 from mfattn.meanfield.motion import Motion, measure_motion, tail_steps

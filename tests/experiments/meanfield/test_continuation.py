@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mfattn.experiments import CONFIGS, make_experiment
-from mfattn.experiments.continuation import Continuation
+from mfattn.experiments.meanfield.continuation import Continuation
 from mfattn.meanfield import Context, Orbits
 from mfattn.pipeline.config import load
 from mfattn.pipeline.errors import InputError

@@ -4,8 +4,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from mfattn.experiments import CONFIGS, make_experiment, stepping
-from mfattn.experiments.stepping import pieces, step_seconds
+from mfattn.experiments import CONFIGS, make_experiment
+from mfattn.experiments.meanfield import stepping
+from mfattn.experiments.meanfield.stepping import pieces, step_seconds
 from mfattn.meanfield import Context, Model, Orbits, context_from_token, prompt_token, segmented_weights
 from mfattn.meanfield.model import OBSERVABLES
 from mfattn.pipeline.config import load

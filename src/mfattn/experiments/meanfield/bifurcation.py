@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mfattn.experiments.base import StartedExperiment
-from mfattn.experiments.diagram import DEFAULT_FEATURES, DiagramConfig, DiagramExperiment, ObserveConfig
 from mfattn.experiments.limits import size_mistakes
-from mfattn.experiments.locating import locate_bifurcations
-from mfattn.experiments.meanfield_config import StartedConfig
-from mfattn.experiments.measuring import REGIME_LABELS
-from mfattn.experiments.stepping import mover, record_orbits
-from mfattn.experiments.weights_config import Tuple
+from mfattn.experiments.meanfield.base import StartedExperiment
+from mfattn.experiments.meanfield.config import StartedConfig
+from mfattn.experiments.meanfield.diagram import DEFAULT_FEATURES, DiagramConfig, DiagramExperiment, ObserveConfig
+from mfattn.experiments.meanfield.locating import locate_bifurcations
+from mfattn.experiments.meanfield.measuring import REGIME_LABELS
+from mfattn.experiments.meanfield.stepping import mover, record_orbits
+from mfattn.experiments.meanfield.weights_config import Tuple
 from mfattn.meanfield.observe import OBSERVED
 from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays, Table
 from mfattn.pipeline.yaml_text import KeyPath
@@ -23,7 +23,7 @@ from mfattn.pipeline.yaml_text import KeyPath
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mfattn.figures.exponents import Exponents
+    from mfattn.figures.meanfield.exponents import Exponents
 
 
 class KeepingObserveConfig(ObserveConfig):
@@ -141,7 +141,7 @@ class Bifurcation(StartedExperiment[BifurcationConfig], DiagramExperiment[Bifurc
 
     def draw(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> dict[str, bytes]:
         """The figures as PNG and PDF."""
-        from mfattn.figures.exponents import draw_statistics
+        from mfattn.figures.meanfield.exponents import draw_statistics
         from mfattn.figures.style import render
 
         files = render(self.figure(arrays, note))
@@ -152,7 +152,7 @@ class Bifurcation(StartedExperiment[BifurcationConfig], DiagramExperiment[Bifurc
 
     def figure(self, arrays: Mapping[str, NDArray[Any]], note: str = "") -> "Figure":
         """The diagram of the features and observables that the config's figure names."""
-        from mfattn.figures.bifurcation import Diagram, draw_diagrams
+        from mfattn.figures.meanfield.bifurcation import Diagram, draw_diagrams
 
         config, figure = self.config, self.config.figure
         features = figure.features or config.features[:DEFAULT_FEATURES]
@@ -165,6 +165,6 @@ class Bifurcation(StartedExperiment[BifurcationConfig], DiagramExperiment[Bifurc
         return draw_diagrams(arrays[parameter], parameter, diagrams, self._caption() + note, self._measured(arrays))
 
     def _measured(self, arrays: Mapping[str, NDArray[Any]]) -> "Exponents | None":
-        from mfattn.figures.exponents import Exponents
+        from mfattn.figures.meanfield.exponents import Exponents
 
         return Exponents.of(arrays, REGIME_LABELS) if self.config.lyapunov else None

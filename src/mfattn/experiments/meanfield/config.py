@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mfattn import meanfield
-from mfattn.experiments.weights_config import (
+from mfattn.experiments.meanfield.weights_config import (
     LARGEST_SEED,
     MOST_WEIGHTS,
     AnyWeights,

@@ -1,0 +1,1 @@
+"""Kinds of runs of the mean-field dynamics and its finite networks."""

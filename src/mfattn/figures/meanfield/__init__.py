@@ -1,0 +1,1 @@
+"""Figures of the mean-field dynamics and its finite networks."""

@@ -1,0 +1,1 @@
+"""Figures of attention as Sparse Distributed Memory."""
