@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from mfattn.experiments import CONFIGS, make_experiment
+from mfattn.experiments import CONFIGS, THEORIES, make_experiment
 from mfattn.pipeline.config import load
 from mfattn.pipeline.errors import PipelineError
 from mfattn.pipeline.executors.local import available_cores
@@ -38,16 +38,49 @@ CONFIG_NAMES = (
     "finite_size_law",
     "finite_size_chaos",
     "finite_size_bifurcation",
+    "sdm_circles",
+    "sdm_circles_64",
+    "sdm_softmax",
+    "sdm_temperature_64",
+    "sdm_temperature_784",
+    "sdm_temperature_largest",
+    "sdm_bounds",
+    "sdm_bounds_64",
+    "sdm_optimal_radius_64",
+    "sdm_optimal_radius_1000",
+    "sdm_capacity",
+    "sdm_vary_bits",
+    "sdm_vary_radius",
+    "sdm_vary_radius_64",
+    "sdm_vary_fraction",
+    "sdm_vary_patterns",
+    "sdm_vary_neurons",
+    "sdm_vary_neurons_64",
+    "sdm_simulated_64",
+    "sdm_recall_1000",
+    "sdm_recall_64",
+    "sdm_recall_hopfield",
+    "sdm_neurons",
+    "sdm_variance",
+    "sdm_kanerva_table",
+    "sdm_designs",
+    "sdm_memories",
+    "sdm_memories_1000",
+    "sdm_kanerva",
+    "sdm_digits",
+    "sdm_geometry",
+    "sdm_projections",
+    "sdm_query_key",
 )
-SCRIPTS = {"finite_size_bifurcation": "finite_size"}
+SCRIPTS = {"finite_size_bifurcation": "finite_size", **dict.fromkeys(THEORIES["sdm"], "sdm")}
 """Scripts of the experiments that have none of their own name."""
 
 SCALE = 0.45
 """Size of a small copy."""
 
 INTRODUCTION = """\
-Small copies of the published figures of the mean-field dynamics, as we make them: `python scripts/reference_figures.py`
-makes them all anew, and this table. Times are of whole runs on {cores} cores, the figures included.
+Small copies of the published figures, as we make them: `python scripts/reference_figures.py` makes them all anew, and
+this table. Times are of whole runs on {cores} cores, the figures included.
 
 | config | figures | command | time |
 |---|---|---|---|

@@ -147,6 +147,13 @@ SMALL_RUNS = {
     "escape": ("starts.number=2", "saddle={window: 100, fit_from: 0, limit: 1000}"),
     "trajectory": (STEPS, "sweep.values=[1.0]"),
     "finite_size": (STEPS, "network.replicas=2", "follow={steps: 50, forget: 10, window: 20}"),
+    "sdm_softmax": ("bits=[64]", "fractions=[1.0e-8]"),
+    "sdm_temperature": ("radii.step=10",),
+    "sdm_vary_radius": ("sweep.grid.num=5",),
+    "sdm_kanerva": ("memories=[{memory: neurons, radii: [451], neurons: 1000}]", "patterns.number=256"),
+    "sdm_digits": ("memories=[{memory: infinite, radii: [5]}]",),
+    "sdm_memories": ("memories=[{memory: infinite, radii: [5]}, {memory: hopfield}]", "draws=1"),
+    "sdm_projections": ("radii=[3]", "initialisations=1", "learning.epochs=1"),
     "": (STEPS, "sweep.num=20"),
 }
 """Settings by which a command of the README becomes quick."""

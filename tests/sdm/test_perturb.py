@@ -71,6 +71,13 @@ def test_vectors_have_the_cosine_and_the_length(n, cosine, log_length, seed):
     assert_allclose(products / lengths**2, cosine, atol=1e-13)
 
 
+def test_every_vector_may_have_a_cosine_of_its_own():
+    patterns, cosines = np.random.default_rng(1).uniform(-1, 1, (5, 9)), np.linspace(-1, 1, 5)
+    queries = turn_vectors(patterns, cosines, seed=2)
+    assert_allclose((queries * patterns).sum(axis=1) / np.square(patterns).sum(axis=1), cosines, atol=1e-13)
+    assert (queries[3] == turn_vectors(patterns, float(cosines[3]), seed=2)[3]).all()
+
+
 def test_directions_are_uniform():
     # The coordinates of a uniform direction across a vector in three dimensions are those of a circle.
     queries = turn_vectors(np.repeat([[0.0, 0.0, 2.0]], 20_000, axis=0), 0.0, seed=1)
@@ -89,6 +96,7 @@ def test_directions_are_uniform():
         (lambda: nearest_patterns([[0, 1]], [[0, 1, 1]]), r"queries must have shape \(m, 3\)"),
         (lambda: turn_vectors([[1.0, 0.0]], 1.5, seed=1), "cosine must be -1 to 1, found 1.5"),
         (lambda: turn_vectors([[1.0, 0.0]], math.nan, seed=1), "cosine must be -1 to 1, found nan"),
+        (lambda: turn_vectors([[1.0, 0.0]], [0.5, 0.5], seed=1), "one for each of 1 patterns, found \\(2,\\)"),
         (lambda: turn_vectors([[0.0, 0.0]], 0.5, seed=1), "no row may be all 0"),
         (lambda: turn_vectors([[1.0]], 0.5, seed=1), "at least 2 dimensions"),
         (lambda: turn_vectors(1.0, 0.5, seed=1), "patterns must have shape"),

@@ -23,7 +23,26 @@ THEORIES: dict[str, tuple[str, ...]] = {
         "finite_size",
         "finite_size_bifurcation",
     ),
-    "sdm": ("circle_intersection",),
+    "sdm": (
+        "circle_intersection",
+        "critical_distance",
+        "intersection_variance",
+        "book_comparison",
+        "design_comparison",
+        "optimal_radius",
+        "memory_capacity",
+        "recall_curve",
+        "softmax_comparison",
+        "softmax_temperature",
+        "exponential_bounds",
+        "neuron_distribution",
+        "memory_convergence",
+        "learned_projection",
+        "pattern_geometry",
+        "transformer_temperature",
+        "attention_substitution",
+        "query_key_temperature",
+    ),
 }
 """Experiments of each theory, by the value of the key `experiment`."""
 

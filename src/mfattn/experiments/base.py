@@ -36,6 +36,9 @@ class GridExperiment(Generic[Configured]):
         """None: every point starts anew."""
         return None
 
+    def check(self) -> None:
+        """Nothing is needed but what comes with the package."""
+
     @abstractmethod
     def layout(self, points: range) -> dict[str, ArrayLayout]:
         """Names, shapes and types of the arrays of a block that holds POINTS."""

@@ -131,7 +131,8 @@ def validate(document: Document, schema: type[Root]) -> Root:
         config = schema.model_validate(document.data)
     except ValidationError as error:
         root = _json_schema(schema)
-        mistakes += [_mistake(document, root, detail) for detail in error.errors(include_url=False)]
+        details = [detail for detail in error.errors(include_url=False) if not _follows(detail)]
+        mistakes += [_mistake(document, root, detail) for detail in details]
         raise InputError(*dict.fromkeys(mistakes)) from None
     mistakes += [f"{document.where(path)}: {dotted_name(path)}: {message}" for path, message in config.mistakes()]
     if mistakes:
@@ -142,6 +143,11 @@ def validate(document: Document, schema: type[Root]) -> Root:
 @cache
 def _json_schema(schema: type[RunConfig]) -> JsonSchema:
     return schema.model_json_schema()
+
+
+def _follows(detail: ErrorDetails) -> bool:
+    """Whether a list is called too short only because items of it were refused, each with a mistake of its own."""
+    return detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
 
 
 def _mistake(document: Document, root: JsonSchema, detail: ErrorDetails) -> str:

@@ -79,6 +79,9 @@ class Experiment(Protocol):
     def chain(self) -> Chain | None:
         """What must be walked before any block can be computed, if anything."""
 
+    def check(self) -> None:
+        """Raise InputError where something is not installed that the computation needs."""
+
     def identity(self) -> dict[str, Any]:
         """Everything that changes the numbers of the result, as plain values."""
 

@@ -13,12 +13,15 @@ from typing import Any
 VECTOR_UNITS = ("sse4_2", "avx2", "fma", "avx512f", "asimd", "sve")
 
 DISTRIBUTIONS = ("mfattn", "numpy", "scipy", "numba", "llvmlite", "matplotlib")
+EXTRAS = ("scikit-learn", "torch", "transformers")
 
 
 def program() -> dict[str, Any]:
     """Versions and git state of the program; taken once, when a run starts."""
+    versions = {name: _version(name) for name in (*DISTRIBUTIONS, *EXTRAS)}
+    installed = {name: version for name, version in versions.items() if version or name not in EXTRAS}
     return {
-        "versions": {"python": platform.python_version()} | {name: _version(name) for name in DISTRIBUTIONS},
+        "versions": {"python": platform.python_version()} | installed,
         "git": _git_state(),
     }
 

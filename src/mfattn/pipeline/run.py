@@ -35,6 +35,7 @@ def run_named(experiment: Experiment, name: str, options: Options) -> None:
         if options.dry_run:
             say("aside", f"{path} would be renamed, and all of it computed anew")
         else:
+            experiment.check()
             options.executor.check(chosen.work({}))
             say("aside", f"{path} is now {set_aside(path)}")
         chosen = new_run(experiment, name, options.places, options.block_size)
@@ -52,6 +53,7 @@ def run(chosen: Run, options: Options) -> None:
     chosen.check_writable()
     _announce(chosen)
     if not options.dry_run and not chosen.folder.result.exists():
+        chosen.experiment.check()
         options.executor.check(chosen.work({}))
     if options.dry_run:
         work = chosen.work()

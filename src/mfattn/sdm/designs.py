@@ -19,7 +19,13 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from mfattn.sdm.checks import Array, Integers, checked_distances, checked_integer
-from mfattn.sdm.geometry import log_ball_fraction, log_binomial, log_expected_neurons, radius_for_fraction
+from mfattn.sdm.geometry import (
+    log_ball_fraction,
+    log_binomial,
+    log_expected_neurons,
+    log_of_finite_neurons,
+    radius_for_fraction,
+)
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,10 @@ class SelectedCoordinates:
         """Probability that two addresses at distances from 0 to n activate the same neuron."""
         return np.exp(self.log_both(dv))
 
+    def log_random(self) -> Array:
+        """Logarithms of the probabilities of all distances, 0 to n, of random addresses."""
+        return log_binomial(self.n, np.arange(self.n + 1))
+
 
 @dataclass(frozen=True)
 class Hyperplanes:
@@ -157,6 +167,16 @@ class Hyperplanes:
         """Probability that two addresses which share a number of ones activate the same neuron."""
         return np.exp(self.log_both(shared))
 
+    def log_random(self) -> Array:
+        r"""Logarithms of the probabilities that random addresses share 0 to w ones, which are hypergeometric.
+
+        >>> np.exp(Hyperplanes(4, 1, 2).log_random()).round(12).tolist()
+        [0.166666666667, 0.666666666667, 0.166666666667]
+        """
+        s = np.arange(self.ones + 1)
+        rest = log_binomial(self.n - self.ones, self.ones - s)
+        return log_binomial(self.ones, s) + rest - log_binomial(self.n, self.ones)
+
     def shared_ones(self, dv: ArrayLike) -> Integers:
         """How many ones two addresses share at even Hamming distances, of at most 2 w.
 
@@ -167,3 +187,47 @@ class Hyperplanes:
         if (distances % 2).any():
             raise ValueError("addresses with equally many ones are an even distance apart")
         return self.ones - distances // 2
+
+
+def design_snr(log_both: Array, log_random: Array, r: float, m: int, log_signal: ArrayLike | None = None) -> Array:
+    r"""Ratio of signal to noise of any design, :math:`\mu / \sqrt{\mu + (m - 1)(E[\mu] + E[\mu^2])}`.
+
+    With Kanerva's balls it is `mfattn.sdm.theory.snr` with the exact noise.
+
+    Parameters
+    ----------
+    log_both : (cases,) array
+        Logarithms of the probabilities that two addresses activate the same neuron, :math:`\mu / r`.
+    log_random : (cases,) array
+        Logarithms of the probabilities of these cases for random addresses.
+    r : int or float
+        Neurons, above 0 and finite.
+    m : int
+        Patterns, at least 1.
+    log_signal : array, optional
+        As log_both, where the ratio is asked; there if left out.
+
+    Returns
+    -------
+    array
+        0 where there is no signal.
+
+    Raises
+    ------
+    ValueError
+        If r or m is out of range.
+
+    Examples
+    --------
+    >>> design = SelectedCoordinates(1000, 10, 10)
+    >>> design_snr(design.log_both(), design.log_random(), 10**6, 10_000)[[0, 100]].round(3).tolist()
+    [6.812, 2.401]
+    """
+    log_r, m = log_of_finite_neurons(r), checked_integer("m", m, 1)
+    signal = np.asarray(log_both if log_signal is None else log_signal, dtype=np.float64)
+    first = float(special.logsumexp(log_random + log_both))
+    second = float(special.logsumexp(log_random + 2.0 * log_both))
+    others = float(np.logaddexp(first - log_r, second)) + (math.log(m - 1) if m > 1 else -math.inf)
+    with np.errstate(invalid="ignore"):
+        ratio = np.exp(signal - 0.5 * np.logaddexp(signal - log_r, others))
+    return np.where(np.isneginf(signal), 0.0, ratio)

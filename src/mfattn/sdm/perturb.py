@@ -3,14 +3,12 @@ r"""Noisy queries: patterns with a given number of flipped bits, or at a given c
 Draws go through the patterns one by one, so that a query depends on the seed and the patterns before it alone.
 """
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfattn.sdm.checks import Array, checked_integer
 from mfattn.sdm.memories.bits import Bits, checked_bits, hamming_distances, pack_bits
-from mfattn.sdm.memories.vectors import checked_vectors, normalised
+from mfattn.sdm.memories.vectors import checked_vectors, cosines_with, normalised
 
 ATTEMPTS = 10
 """Draws of a query, at most, until its pattern is the nearest."""
@@ -74,7 +72,7 @@ def _flipped(rows: Bits, flips: int, generator: np.random.Generator) -> Bits:
     return queries
 
 
-def turn_vectors(patterns: ArrayLike, cosine: float, *, seed: Seed) -> Array:
+def turn_vectors(patterns: ArrayLike, cosine: ArrayLike, *, seed: Seed) -> Array:
     r"""Vectors at a given cosine to the patterns, in a uniformly random direction from them, and as long.
 
     .. math:: q = \lVert p \rVert \big(c\, u + \sqrt{1 - c^2}\, u_\perp\big), \qquad u = p / \lVert p \rVert
@@ -85,8 +83,8 @@ def turn_vectors(patterns: ArrayLike, cosine: float, *, seed: Seed) -> Array:
     ----------
     patterns : (m, n) array
         n at least 2.
-    cosine : float
-        c, from -1 to 1.
+    cosine : float, or (m,) array
+        c, from -1 to 1, of all or of each.
     seed : int, SeedSequence or Generator
 
     Returns
@@ -107,15 +105,19 @@ def turn_vectors(patterns: ArrayLike, cosine: float, *, seed: Seed) -> Array:
     rows = checked_vectors("patterns", patterns, length)
     if length < 2:
         raise ValueError("patterns must have at least 2 dimensions to be turned")
-    if not isinstance(cosine, int | float | np.integer | np.floating) or not -1 <= cosine <= 1:
+    cosines = np.asarray(cosine)
+    if cosines.dtype.kind not in "iuf" or not (np.abs(cosines) <= 1).all():
         raise ValueError(f"cosine must be -1 to 1, found {cosine!r}")
+    if cosines.shape not in ((), rows.shape[:1]):
+        raise ValueError(f"cosine must be one for all or one for each of {len(rows)} patterns, found {cosines.shape}")
+    cosines = cosines.reshape(-1, 1).astype(np.float64)
     generator, units = np.random.default_rng(seed), normalised(rows)
     directions = generator.standard_normal(rows.shape)
     for _ in range(2):
         directions = normalised(directions - units * (directions * units).sum(axis=1, keepdims=True))
     lengths = np.abs(rows).max(axis=1, keepdims=True)
     lengths = lengths * np.sqrt(np.square(rows / lengths).sum(axis=1, keepdims=True))
-    return np.asarray(lengths * (cosine * units + math.sqrt(1.0 - cosine**2) * directions))
+    return np.asarray(lengths * (cosines * units + np.sqrt(1.0 - np.square(cosines)) * directions))
 
 
 def nearest_patterns(queries: ArrayLike, patterns: ArrayLike) -> NDArray[np.int64]:
@@ -127,3 +129,16 @@ def nearest_patterns(queries: ArrayLike, patterns: ArrayLike) -> NDArray[np.int6
     rows = checked_bits("patterns", patterns)
     asked = checked_bits("queries", queries, rows.shape[1])
     return hamming_distances(pack_bits(asked), pack_bits(rows), rows.shape[1]).argmin(axis=1)
+
+
+def nearest_vectors(queries: ArrayLike, patterns: ArrayLike) -> NDArray[np.int64]:
+    """Index of the pattern at the largest cosine to each query, the first of those as near, (Q,).
+
+    >>> nearest_vectors([[3.0, 2.0]], [[0.0, 1.0], [9.0, 0.0]]).tolist()
+    [1]
+    """
+    rows = checked_vectors("patterns", patterns, np.shape(patterns)[-1])
+    asked = checked_vectors("queries", queries, rows.shape[1])
+    step = max(1, ENTRIES // len(rows))
+    blocks = (asked[start : start + step] for start in range(0, len(asked), step))
+    return np.concatenate([cosines_with(block, rows).argmax(axis=1) for block in blocks])

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from mfattn.sdm.checks import Array, Integers, checked_distances, checked_integer
-from mfattn.sdm.geometry import (
-    log_intersection,
-)
+from mfattn.sdm.geometry import log_intersection
+from mfattn.sdm.theory import interpolated_critical_distance
 
 Words = NDArray[np.uint64]
 
@@ -31,6 +30,8 @@ class SignalSimulation:
     signal_band: Array  # (2, distances) its lower and upper bounds
     sigma: Array  # (distances,) standard deviation of what a bit is read from, over bits, queries and draws
     sigma_band: Array  # (2, distances)
+    ratio: Array  # (distances,) of signal to sigma
+    ratio_band: Array  # (2, distances)
 
 
 def _generators(seed: int, draws: int) -> list[np.random.Generator]:
@@ -122,11 +123,15 @@ def simulate_signal(
     # How much each draw moves the variance.
     moved = square - 2.0 * mean * total
     sigma = np.sqrt(np.maximum(variance, 0.0))
-    error = moved.std(axis=0, ddof=1) / math.sqrt(draws) / np.maximum(2.0 * sigma, 1e-300)
-    of_signal = signal.std(axis=0, ddof=1) / math.sqrt(draws)
-    return SignalSimulation(
-        v, signal.mean(axis=0), _band(signal.mean(axis=0), of_signal, draws), sigma, _band(sigma, error, draws)
+    scale = np.maximum(sigma, 1e-100)
+    ratio = signal.mean(axis=0) / scale
+    found = (
+        (signal.mean(axis=0), signal),
+        (sigma, moved / (2.0 * scale)),
+        (ratio, signal / scale - ratio * moved / (2.0 * np.square(scale))),
     )
+    bands = [(value, _band(value, part.std(axis=0, ddof=1) / math.sqrt(draws), draws)) for value, part in found]
+    return SignalSimulation(v, *bands[0], *bands[1], *bands[2])
 
 
 def _one_memory(
@@ -147,6 +152,75 @@ def _one_memory(
     signal = shared.reshape(len(v), queries, m)[:, own, own]
     read = np.einsum("qp,np->qn", shared, signs.T.copy()).reshape(len(v), queries, n) * signs[:queries]
     return signal.mean(axis=1), read.mean(axis=(1, 2)), np.square(read).mean(axis=(1, 2))
+
+
+@dataclass(frozen=True, eq=False)
+class OverlapSimulation:
+    """Real neurons that two addresses both activate."""
+
+    distance: Integers  # (distances,)
+    mean: Array  # (distances,) number of neurons
+    band: Array  # (2, distances) its exact 95 % confidence bounds: of a binomial number, over all neurons and draws
+    variance: Array  # (distances,) of the number, over the draws
+
+
+def simulate_overlap(
+    n: int, d: int, r: int, distances: Sequence[int], *, draws: int = 20, seed: int = 0
+) -> OverlapSimulation:
+    """Count the random neurons within both of two balls, to check the circle intersection against.
+
+    Parameters
+    ----------
+    n, d, r : int
+        Bits, radius and neurons; r of any size, in time but not in memory.
+    distances : sequence of int
+        Distances of the two addresses, 0 to n.
+    draws : int
+        Independent draws of the neurons and of the addresses, at least 2.
+    seed : int
+        At least 0: of a SeedSequence, with one child for each draw.
+
+    Returns
+    -------
+    OverlapSimulation
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> found = simulate_overlap(100, 35, 2000, [0, 10], draws=50, seed=1)
+    >>> bool(((found.band[0] < [3.518, 1.027]) & (found.band[1] > [3.518, 1.027])).all())
+    True
+    """
+    n, r = checked_integer("n", n, 1), checked_integer("r", r, 1)
+    d, v = checked_integer("d", d, 0, n), checked_distances(n, distances).ravel()
+    counts = np.array([_one_overlap(generator, n, d, r, v) for generator in _generators(seed, draws)])
+    return OverlapSimulation(
+        v, counts.mean(axis=0), r * _binomial_band(counts.sum(axis=0), draws * r), counts.var(axis=0, ddof=1)
+    )
+
+
+def _binomial_band(counts: Integers, trials: int) -> Array:
+    """Bounds of a probability, by Clopper and Pearson."""
+    outside = 0.5 * (1.0 - CONFIDENCE)
+    lower = special.betaincinv(np.maximum(counts, 1), trials - counts + 1, outside)
+    upper = special.betaincinv(counts + 1, np.maximum(trials - counts, 1), 1.0 - outside)
+    return np.stack([np.where(counts > 0, lower, 0.0), np.where(counts < trials, upper, 1.0)])
+
+
+def _one_overlap(generator: np.random.Generator, n: int, d: int, r: int, v: Integers) -> Integers:
+    """Neurons of one draw that an address shares with others at each distance."""
+    address = _addresses(generator, 1, n)
+    others = np.concatenate([_flipped(generator, address, n, int(number)) for number in v])
+    counts = np.zeros(len(v), dtype=np.int64)
+    for start in range(0, r, BLOCK):
+        neurons = _addresses(generator, min(BLOCK, r - start), n)
+        active = neurons[_distances(address, neurons)[0] <= d]
+        counts += np.count_nonzero(_distances(others, active) <= d, axis=1)
+    return counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,6 +279,41 @@ def simulate_one_step(
     found = np.array(results)
     mean, error = found.mean(axis=0), found.std(axis=0, ddof=1) / math.sqrt(draws)
     return StepSimulation(v, mean[:, 0], error[:, 0], _band(mean[:, 0], error[:, 0], draws), mean[:, 1])
+
+
+def simulated_critical_distance(found: StepSimulation) -> Array:
+    """Critical distance of simulated memories by linear interpolation, with the bounds of its band.
+
+    Queries that share nothing with any pattern stay where they are: where most do, nothing leads back.
+
+    Parameters
+    ----------
+    found : StepSimulation
+        At increasing distances, one of them above 0.
+
+    Returns
+    -------
+    (3,) array
+        `interpolated_critical_distance` of the mean, the upper and the lower bound of the new distances.
+
+    Raises
+    ------
+    ValueError
+        If no distance is above 0.
+
+    Examples
+    --------
+    >>> simulated_critical_distance(simulate_one_step(64, 11, 128, [4, 8, 16], draws=4, queries=16)).tolist()
+    [16.0, 16.0, 16.0]
+    """
+    some = found.distance > 0
+    if not some.any():
+        raise ValueError("one of the distances must be above 0")
+    distance, lost = found.distance[some], found.empty[some] > 0.5
+    curves = (new[some] for new in (found.new_distance, found.band[1], found.band[0]))
+    return np.array(
+        [interpolated_critical_distance(distance, np.where(lost, np.maximum(new, distance), new)) for new in curves]
+    )
 
 
 def _one_step(queries: Words, patterns: Words, n: int, logs: Array) -> tuple[float, float]:

@@ -206,7 +206,7 @@ def fit_beta(
     return BetaFit(
         beta=beta,
         bias=bias + log_of_finite_neurons(r),
-        r_squared=_r_squared(y, bias + beta * x),
+        r_squared=r_squared(y, bias + beta * x),
         largest_error=float(np.abs(special.softmax(y) - special.softmax(beta * x)).max()),
         standard_error=scatter,
         points=len(used),
@@ -282,8 +282,22 @@ def _root(function: Callable[[float], float], low: float, high: float) -> float:
     return float(optimize.brentq(function, low, high, xtol=1e-12, rtol=1e-13))
 
 
-def _r_squared(y: Array, fitted: Array) -> float:
-    """Share of the variation of the logarithms that a line explains, where there is weight."""
+def r_squared(y: Array, fitted: Array) -> float:
+    """Share of the variation of logarithms that a line explains, where they are finite; NaN where they do not vary.
+
+    Parameters
+    ----------
+    y, fitted : (distances,) arrays
+        Logarithms of the weights, and the line's.
+
+    Examples
+    --------
+    >>> logs = log_weights(64, 11)
+    >>> fit = fit_beta(64, 11)
+    >>> line = fit.bias + fit.beta * hamming_to_cosine(64, range(65))
+    >>> round(r_squared(logs[:11], line[:11]), 3), round(r_squared(logs, line), 3)
+    (0.972, 0.861)
+    """
     some = np.isfinite(y)
     variation = float(np.square(y[some] - y[some].mean()).sum())
     return 1.0 - float(np.square(y[some] - fitted[some]).sum()) / variation if variation > 0 else math.nan

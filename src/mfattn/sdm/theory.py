@@ -354,6 +354,42 @@ def crossing(distance: ArrayLike, new_distance: ArrayLike) -> float:
     return float(x[i] - gap[i] * (x[i + 1] - x[i]) / (gap[i + 1] - gap[i]))
 
 
+def interpolated_critical_distance(distance: ArrayLike, new_distance: ArrayLike) -> float:
+    """Critical distance by linear interpolation, so that what a simulation finds can be compared with theory.
+
+    Parameters
+    ----------
+    distance, new_distance : (points,) array
+        As in `crossing`, all distances above 0.
+
+    Returns
+    -------
+    float
+        The `crossing`; 0 if the first distance already is not led nearer, the last one if all are.
+
+    Raises
+    ------
+    ValueError
+        If there is no distance, or one of 0.
+
+    Examples
+    --------
+    >>> v = np.arange(2, 33, 2)
+    >>> [
+    ...     round(interpolated_critical_distance(v, convergence_curve(64, d, 2**64, 1024)[v]), 2)
+    ...     for d in (11, 15, 27)
+    ... ]
+    [17.96, 19.61, 0.0]
+    """
+    x, new = np.asarray(distance, dtype=np.float64), np.asarray(new_distance, dtype=np.float64)
+    met = crossing(x, new)
+    if not (len(x) and x.min() > 0):
+        raise ValueError("distances must be there, and above 0")
+    if new[0] >= x[0]:
+        return 0.0
+    return float(x[-1]) if math.isnan(met) else met
+
+
 # Capacity and optimal radii.
 
 

@@ -233,6 +233,22 @@ class InfiniteSDM(WeightedMemory):
         return signs_of_integer_sums([self._counts[distance] for distance in found], counts)
 
 
+def drawn_counts(means: Array, counting: Counting, generator: np.random.Generator) -> Array:
+    """Whole numbers with the given means: Poisson draws, or the means rounded up or down at random.
+
+    Those beyond 2^53 are the rounded means, which their fluctuations do not change by much.
+
+    >>> drawn_counts(np.array([0.0, 2.5, 1e20]), "rounded", np.random.default_rng(1)).tolist()
+    [0.0, 3.0, 1e+20]
+    """
+    uncertain = np.where(means < 2.0**53, means, 0.0)
+    if counting == "poisson":
+        counts = generator.poisson(uncertain).astype(np.float64)
+    else:
+        counts = np.floor(uncertain + generator.random(uncertain.shape))
+    return np.where(means < 2.0**53, counts, np.rint(means))
+
+
 class FiniteSDM(WeightedMemory):
     r"""The limit of infinitely many neurons with the counts of a finite number r of them, drawn once.
 
@@ -311,13 +327,7 @@ class FiniteSDM(WeightedMemory):
 
     def _draw(self, patterns: int) -> Array:
         """Counts by pattern and distance, whole numbers, (patterns, n + 1)."""
-        means = np.broadcast_to(self._means, (patterns, self.n + 1))
-        uncertain = np.where(means < 2.0**53, means, 0.0)
-        if self.counting == "poisson":
-            counts = self._generator.poisson(uncertain).astype(np.float64)
-        else:
-            counts = np.floor(uncertain + self._generator.random(uncertain.shape))
-        return np.where(means < 2.0**53, counts, np.rint(means))
+        return drawn_counts(np.broadcast_to(self._means, (patterns, self.n + 1)), self.counting, self._generator)
 
     def _weights(self, distances: Distances) -> Array:
         return self.counts[np.arange(len(self)), distances]

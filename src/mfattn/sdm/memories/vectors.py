@@ -69,6 +69,19 @@ def normalised(vectors: Array) -> Array:
     return np.asarray(scaled / np.sqrt(np.square(scaled).sum(axis=1, keepdims=True)))
 
 
+def cosines_with(queries: Array, patterns: Array) -> Array:
+    """Cosines (Q, m) of rows (Q, n) and (m, n), summed in their order: the same bits on any number of threads.
+
+    >>> cosines_with(np.array([[3.0, 4.0]]), np.array([[2.0, 0.0], [0.0, 5.0]])).round(12).tolist()
+    [[0.6, 0.8]]
+    """
+    from mfattn.sdm import kernels
+
+    cosines = np.empty((len(queries), len(patterns)))
+    kernels.ordered_product(normalised(queries), np.ascontiguousarray(normalised(patterns).T), 0, len(queries), cosines)
+    return cosines
+
+
 class VectorSettings(TypedDict, total=False):
     """Settings that all memories of vectors share, as of `VectorMemory`."""
 
