@@ -1,4 +1,4 @@
-"""Time of the memories: Hamming distances, neurons written and read, iterated reads; against plain NumPy and floors.
+"""Time of the memories: distances, neurons written and read, intersections, iterated reads; plain NumPy and floors.
 
     python benchmarks/sdm.py              # a minute
     python benchmarks/sdm.py --kanerva    # a million neurons of 1000 bits and 10,000 patterns: a minute or two, 3 GB
@@ -15,9 +15,10 @@ from collections.abc import Callable
 import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
+from scipy import special
 
 from mfattn.pipeline.provenance import machine
-from mfattn.sdm.geometry import log_intersection
+from mfattn.sdm.geometry import _log_intersections, log_intersection
 from mfattn.sdm.memories import (
     BinaryAttention,
     ContinuousAttention,
@@ -152,6 +153,38 @@ def report_neurons(r: int, n: int, d: int) -> None:
     show("and read", reading, scale * once(lambda: plain.read(queries[:SAMPLE])), least)
 
 
+def plain_intersections(n: int, d: int) -> np.ndarray:
+    """Logarithms of the intersections at all distances, each as a sum over the bits that are turned."""
+    logs = np.full(n + 1, -np.inf)
+    for dv in range(min(2 * d, n) + 1):
+        turned = np.arange(max(0, dv - d), min(dv, d) + 1)
+        others = np.logaddexp.accumulate(log_choose(n - dv, np.arange(n - dv + 1)))
+        most = np.minimum(np.minimum(d - turned, d - dv + turned), n - dv)
+        logs[dv] = np.logaddexp.reduce(log_choose(dv, turned) + others[most])
+    return logs
+
+
+def log_choose(n: int, k: np.ndarray) -> np.ndarray:
+    return special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)
+
+
+def report_intersections() -> None:
+    print(f"\n{'circle intersections at all distances':>44} {'time':>10} {'NumPy':>10} {'ratio':>8}")
+    for n, d in ((64, 11), (1000, 451), (100_000, 49_000)):
+
+        def anew(n: int = n, d: int = d) -> np.ndarray:
+            _log_intersections.cache_clear()
+            return log_intersection(n, d)
+
+        ours = best(anew)
+        if n > 1000:
+            print(f"{f'n = {n:,}, d = {d:,}':>44} {1e3 * ours:>7.2f} ms")
+            continue
+        plain = best(lambda n=n, d=d: plain_intersections(n, d))
+        assert np.allclose(anew(), plain_intersections(n, d), rtol=1e-9)
+        print(f"{f'n = {n:,}, d = {d:,}':>44} {1e3 * ours:>7.2f} ms {1e3 * plain:>7.1f} ms {plain / ours:>8.0f}")
+
+
 def plain_iteration(patterns: np.ndarray, queries: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Reads with weights by distance until no query changes, all of them together."""
     signs, states = 2.0 * patterns - 1, 2.0 * queries - 1
@@ -228,6 +261,7 @@ def main() -> None:
     report_distances(100_000, 64)
     report_neurons(10**5, 64, 19)
     report_neurons(10**5, 1000, 451)
+    report_intersections()
     print(f"\n{f'{PATTERNS} queries':>24} {'until they rest':>17} {'cycles':>5} {'time':>10} {'NumPy':>10}")
     report_iterations(64, 15, 12)
     report_iterations(1000, 451, 200)
