@@ -6,4 +6,4 @@ from mfattn.cli import script
 from mfattn.experiments import THEORIES
 
 if __name__ == "__main__":
-    sys.exit(script(*THEORIES["sdm"], kind="experiment on Sparse Distributed Memory"))
+    sys.exit(script(*THEORIES["sdm"], kind="experiment on Sparse Distributed Memory", example="cfgs/sdm_circles.yaml"))

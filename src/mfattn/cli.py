@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,15 +37,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _reporting(_command_parser().parse_args(arguments))
 
 
-def script(*experiments: str, kind: str = "", default: Path | None = None) -> int:
+def script(*experiments: str, kind: str = "", example: str = "cfgs/zoom.yaml", default: Path | None = None) -> int:
     """Run `scripts/NAME.py`: an experiment of a KIND, from one config, which may be left out if there is a DEFAULT."""
     kind = kind or experiments[0].replace("_", " ")
+    listed = textwrap.fill(f"experiments: {', '.join(experiments)}", 110) + "\n\n" if len(experiments) > 1 else ""
     parser = argparse.ArgumentParser(
         description=f"Run the {kind} that a config describes and draw its figure.",
-        epilog=RUN_EPILOG,
+        epilog=listed + RUN_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_run_arguments(parser, default)
+    _add_run_arguments(parser, default, example)
     parser.set_defaults(action=_run, experiments=experiments)
     return _reporting(parser.parse_args())
 
@@ -251,9 +253,11 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_run_arguments(parser: argparse.ArgumentParser, default: Path | None = None) -> None:
+def _add_run_arguments(
+    parser: argparse.ArgumentParser, default: Path | None = None, example: str = "cfgs/zoom.yaml"
+) -> None:
     if default is None:
-        text = "a YAML config, such as cfgs/zoom.yaml, or the folder of a run"
+        text = f"a YAML config, such as {example}, or the folder of a run"
         parser.add_argument("config", metavar="CFG", type=Path, help=text)
     else:
         text = f"a YAML config; without it, the published {default.name}"

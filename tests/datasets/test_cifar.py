@@ -213,6 +213,14 @@ def test_values_inside_one_another_do_no_harm(tmp_path, nested):
     assert refusal(tmp_path, b"\x80\x02" + nested + b".")
 
 
+@pytest.mark.parametrize("width", [2, 1000])
+@pytest.mark.parametrize("depth", [19, 200])
+def test_a_key_that_takes_ever_longer_to_hash_is_refused(tmp_path, width, depth):
+    # A tuple of the last one, many times: a hash follows every path through them.
+    level = b"h\0" * (width - 1) + b"tq\0"
+    assert refusal(tmp_path, b"\x80\x02}" + b"(" * depth + b"K\1q\0" + level * depth + b"Ns.")
+
+
 def test_a_batch_that_ends_early_is_refused_wherever_it_ends(tmp_path):
     one = batch(1)
     content = python2_pickle(one[b"data"], one[b"labels"])

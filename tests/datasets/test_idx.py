@@ -45,9 +45,23 @@ def test_the_fingerprint_is_of_the_images_and_not_of_their_files(tmp_path):
     assert load_idx(tmp_path, "train").fingerprint() != plain
 
 
-@pytest.mark.parametrize("folder", ["", "missing", "a" * 300, "a\0b"])
-def test_a_missing_file_is_named(tmp_path, folder):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(BadData, match=r"no file train-images-idx3-ubyte or .*\.gz$"):
+        idx_files(tmp_path, "train")
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        ("missing", "no such folder"),
+        ("a" * 300, "no such folder"),
+        ("a\0b", "no such folder"),
+        ("file", "not a folder"),
+    ],
+)
+def test_a_missing_folder_is_named(tmp_path, folder, message):
+    (tmp_path / "file").touch()
+    with pytest.raises(BadData, match=f": {message}$"):
         idx_files(tmp_path / folder, "train")
 
 
@@ -81,7 +95,10 @@ def written(tmp_path, content, labels=None):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"\0\0\x08\x01" + idx_bytes(PIXELS)[4:], "begins with 0x00000803 .* found 0x00000801$"),
+        (
+            b"\0\0\x08\x01" + idx_bytes(PIXELS)[4:],
+            r"must begin with 0x00000803 \(IDX of 3 axes of bytes\), found 0x00000801$",
+        ),
         (b"\0\0\x0d\x03" + idx_bytes(PIXELS)[4:], "found 0x00000d03$"),
         (b"\x89PNG\r\n\x1a\n", "found 0x89504e47$"),
         (b"", "found an empty file$"),

@@ -19,6 +19,7 @@ from mfattn.sdm.temperatures import (
     comparison_table,
     default_distances,
     fit_beta,
+    least_radius,
     local_beta,
     log_weights,
     radius_for_beta,
@@ -183,6 +184,16 @@ def test_radius_of_a_temperature_is_the_nearest(n, kind, estimator):
     for beta in (*np.geomspace(0.3, 60, 12), *table.beta[: -1 if estimator == "taylor" else None]):
         distance = np.abs(np.log(np.maximum(table.beta, 1e-300) / beta))
         assert radius_for_beta(n, beta, kind=kind, estimator=estimator) == table.d[distance.argmin()]
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize(("n", "kind"), list(product((4, 9, 64, 1000), ("binary", "cap", "largest_term"))))
+def test_the_least_radius_is_the_first_that_can_be_fitted(n, kind, estimator):
+    least = least_radius(estimator, kind)
+    assert fit_beta(n, least, kind=kind, estimator=estimator).points > 1
+    if least > 1:
+        with pytest.raises(ValueError, match="at least 2 distances"):
+            fit_beta(n, least - 1, kind=kind, estimator=estimator)
 
 
 def test_temperatures_fall_with_the_radius():

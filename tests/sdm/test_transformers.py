@@ -6,6 +6,8 @@ import math
 import os
 import pickle
 import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -218,6 +220,25 @@ def test_losses_and_divergences():
     assert math.isnan(mean_loss(first[:1], tokens[:1]))
 
 
+def test_no_bits_depend_on_the_threads_of_blas():
+    program = """
+import numpy as np
+from mfattn.sdm.transformers import causal_head, head_statistics
+vectors = np.random.default_rng(1).standard_normal((3, 200, 64))
+head = causal_head(*vectors)
+found = head_statistics(head)
+print(head.logits.tobytes().hex()[-99:], *(np.asarray(found[name]).tobytes().hex() for name in sorted(found)))
+"""
+    printed = set()
+    for threads in ("1", "2"):
+        bounds = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=os.environ | bounds, capture_output=True, text=True, check=True
+        )
+        printed.add(done.stdout)
+    assert len(printed) == 1
+
+
 # A user's files.
 
 
@@ -340,6 +361,23 @@ def test_arrays_without_tokens_are_refused(tmp_path, kind):
         path.write_bytes(path.read_bytes().replace(b"(9,)", b"(99999999999,)"))
     with pytest.raises(BadFile):
         read_tokens(path)
+
+
+@pytest.mark.parametrize(
+    "shape", [b"(99999999999999999999999, 8)", b"(True, 3)", b"(4611686018427387904, 8)", b"(-1, 3)", b"(9, "]
+)
+def test_arrays_with_a_damaged_header_are_refused(tmp_path, shape):
+    path = tmp_path / "tokens.npy"
+    header = b"{'descr': '<i8', 'fortran_order': False, 'shape': " + shape + (b", }" if shape[-1:] == b")" else b"")
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(72))
+    with pytest.raises(BadFile, match=r"^an array that NumPy reads without pickle is needed$"):
+        read_tokens(path)
+
+
+def test_other_arrays_are_named(tmp_path):
+    np.save(tmp_path / "tokens.npy", np.ones(3))
+    with pytest.raises(BadFile, match=r"are needed, not float64 \(3,\)$"):
+        read_tokens(tmp_path / "tokens.npy")
 
 
 # Learnt scales.

@@ -1,6 +1,6 @@
 """What all files of images have in common: they may be missing, unreadable, or other than they should be."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Literal
@@ -21,16 +21,22 @@ def existing_file(folder: Path, names: Sequence[str]) -> Path:
     Raises
     ------
     BadData
-        If there is none of them.
+        If there is none of them, or no such folder.
     """
+    if not _there(folder.is_dir):
+        raise BadData(f"{folder}: {'not a folder' if _there(folder.exists) else 'no such folder'}")
     for name in names:
-        try:
-            if (folder / name).is_file():
-                return folder / name
-        except OSError:
-            # A name that is too long, or a folder that may not be entered, holds no file.
-            continue
+        if _there((folder / name).is_file):
+            return folder / name
     raise BadData(f"{folder}: no file {' or '.join(names)}")
+
+
+def _there(check: Callable[[], bool]) -> bool:
+    """Whether there is something; a name that is too long, or a folder that may not be entered, has nothing."""
+    try:
+        return check()
+    except OSError:
+        return False
 
 
 def read_at_most(stream: BufferedIOBase, size: int) -> bytearray:

@@ -86,7 +86,7 @@ def _parse(path: Path, stream: BufferedIOBase, axes: int) -> NDArray[np.uint8]:
     magic = bytes((0, 0, 8, axes))
     if header[:4].tobytes() != magic:
         found = f"0x{header[:4].tobytes().hex()}" if len(header) else "an empty file"
-        raise BadData(f"{path}: begins with 0x{magic.hex()} as IDX of {axes} axes of bytes, found {found}")
+        raise BadData(f"{path}: must begin with 0x{magic.hex()} (IDX of {axes} axes of bytes), found {found}")
     if len(header) < 4 + 4 * axes:
         raise BadData(f"{path}: ends within its header, after {len(header)} of {4 + 4 * axes} bytes")
     shape = tuple(map(int, header[4:].view(">u4")))

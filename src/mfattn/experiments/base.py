@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mfattn.experiments.tables import values_table
+from mfattn.experiments.tables import curves_table, values_table
 from mfattn.pipeline.config import RunConfig
 from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays, Chain, Table
 
@@ -60,9 +60,10 @@ class GridExperiment(Generic[Configured]):
         return []
 
     def tables(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Table]:
-        """The numbers of every point."""
-        own = {**self.constants(), **self.layout(range(self.points))}
-        return {"values": values_table({name: arrays[name] for name in own}, self.points)}
+        """The curves of every point, if it has some, and its numbers."""
+        own = {name: arrays[name] for name in (*self.constants(), *self.layout(range(self.points)))}
+        curves = curves_table(own, self.points)
+        return ({} if curves is None else {"curves": curves}) | {"values": values_table(own, self.points)}
 
 
 class PointwiseExperiment(GridExperiment[Configured]):

@@ -234,9 +234,11 @@ def _describe_number(node: JsonSchema) -> str:
     words = "a whole number" if node["type"] == "integer" else "a finite number"
     if "minimum" in node and "maximum" in node:
         return f"{words} from {_number(node['minimum'])} to {_number(node['maximum'])}"
-    if "minimum" in node:
-        return f"{words} of at least {_number(node['minimum'])}"
-    return words
+    bounds = (("of at least", "minimum"), ("above", "exclusiveMinimum"), ("of at most", "maximum"))
+    given = [f"{relation} {_number(node[key])}" for relation, key in bounds if key in node]
+    if "exclusiveMaximum" in node:
+        given.append(f"below {_number(node['exclusiveMaximum'])}")
+    return " ".join([words, " and ".join(given)]) if given else words
 
 
 def _number(value: float) -> str:

@@ -11,6 +11,8 @@ _INTRODUCTION = """\
 Made by `mfattn schema --markdown`; do not edit. Any key can be set on the command line as well:
 `--set sweep.num=401`, and with quotes where the shell needs them: `--set 'figure.features=[1, 2]'`.
 
+A list is set as a whole; `memories[].radii` below is a key of every item of the list `memories`.
+
 The files are YAML 1.2: `1e-8` is a number, `12:30:00` and `yes` are text. Every key is given once. Anchors,
 aliases and tags (`&name`, `*name`, `!name`) are not supported. A key below an optional section is required where that
 section is given.
@@ -58,10 +60,17 @@ def _rows(root: JsonSchema, node: JsonSchema, prefix: str) -> Iterator[_Row]:
         what = entry.get("description") or target.get("description", "")
         default = "required" if name in required else _default(entry)
         yield _Row(key, what, describe(root, entry), default)
-        if "properties" in target:
-            yield from _rows(root, target, f"{key}.")
-        for variant, reference in target.get("discriminator", {}).get("mapping", {}).items():
-            yield from _variant_rows(root, f"{key}.", target["discriminator"]["propertyName"], variant, reference)
+        yield from _rows_below(root, target, key)
+
+
+def _rows_below(root: JsonSchema, target: JsonSchema, key: str) -> Iterator[_Row]:
+    """Rows of the keys of a section, of its variants, or of the items of a list of sections."""
+    if target.get("type") == "array" and "items" in target:
+        yield from _rows_below(root, dereference(root, target["items"]), f"{key}[]")
+    if "properties" in target:
+        yield from _rows(root, target, f"{key}.")
+    for variant, reference in target.get("discriminator", {}).get("mapping", {}).items():
+        yield from _variant_rows(root, f"{key}.", target["discriminator"]["propertyName"], variant, reference)
 
 
 def _variant_rows(root: JsonSchema, prefix: str, tag: str, variant: str, reference: str) -> Iterator[_Row]:

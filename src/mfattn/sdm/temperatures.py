@@ -227,8 +227,9 @@ def _line(x: Array, y: Array, estimator: Estimator) -> tuple[float, float]:
     """Slope and intercept of the line through the points."""
     weights = np.exp(y - y.max()) if estimator == "weighted" else np.ones(len(x))
     weights /= weights.sum()
-    middle, height = weights @ x, weights @ y
-    slope = (weights * (x - middle)) @ (y - height) / (weights @ np.square(x - middle))
+    # Sums, not products of BLAS, whose order depends on the number of threads.
+    middle, height = (weights * x).sum(), (weights * y).sum()
+    slope = (weights * (x - middle) * (y - height)).sum() / (weights * np.square(x - middle)).sum()
     if estimator == "paper":
         slope *= len(x) / (len(x) - 1)
     return float(slope), float(height - slope * middle)
@@ -239,15 +240,16 @@ def _slope_of_weights(x: Array, y: Array, taylor: float, estimator: Estimator) -
     if estimator == "taylor":
         return taylor
     weights = special.softmax(y)
-    mean = weights @ x
+    mean = (weights * x).sum()
 
     def moment(beta: float) -> float:
-        return float(special.softmax(beta * x) @ x - mean)
+        return float((special.softmax(beta * x) * x).sum() - mean)
 
     def descent(beta: float) -> float:
         # Derivative of the mean square difference, but for a factor.
         attention = special.softmax(beta * x)
-        return float(((attention - weights) * attention) @ (x - attention @ x))
+        centred = x - (attention * x).sum()
+        return float(((attention - weights) * attention * centred).sum())
 
     if np.isfinite(y).all() and np.ptp(y) == 0:
         return 0.0
@@ -331,7 +333,7 @@ def beta_table(
     n : int
         Bits, at least 4.
     radii : sequence of int, optional
-        By default the least that has two points to n // 2.
+        By default `least_radius` to n // 2.
     kind, estimator : str
         As in `fit_beta`.
 
@@ -341,7 +343,7 @@ def beta_table(
     [28.388, 1.78]
     """
     n = checked_integer("n", n, 4)
-    chosen = list(range(_least_radius(estimator), n // 2 + 1)) if radii is None else list(radii)
+    chosen = list(range(least_radius(estimator, kind), n // 2 + 1)) if radii is None else list(radii)
     fits = [_fitted(n, checked_integer("d", d, 0, n), kind, estimator) for d in chosen]
     columns = {
         name: np.array([getattr(fit, name) for fit in fits]) for name in ("beta", "bias", "r_squared", "largest_error")
@@ -349,9 +351,32 @@ def beta_table(
     return BetaTable(np.array(chosen, dtype=np.int64), **columns)
 
 
-def _least_radius(estimator: Estimator) -> int:
-    """Least radius whose default distances are two."""
-    return 3 if estimator == "levels" else 2
+@lru_cache(maxsize=32)
+def least_radius(estimator: Estimator, kind: Kind = "binary") -> int:
+    """Least radius that can be fitted: two of the default distances have weight, whatever n is from 4 on.
+
+    Parameters
+    ----------
+    estimator, kind : str
+        As in `fit_beta`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such estimator or kind.
+
+    Examples
+    --------
+    >>> [least_radius(estimator) for estimator in ("ols", "levels", "softmax")]
+    [2, 3, 1]
+    """
+    checked_choice("estimator", estimator, Estimator)
+    n = 4
+
+    def fitted(d: int) -> int:
+        return int(np.isfinite(log_weights(n, d, default_distances(n, d, estimator), kind=kind)).sum())
+
+    return next(d for d in range(1, n + 1) if fitted(d) > 1)
 
 
 @lru_cache(maxsize=4096)
@@ -368,7 +393,7 @@ def radius_for_beta(n: int, beta: float, *, kind: Kind = "binary", estimator: Es
     n : int
         Bits, at least 8.
     beta : float
-        Finite, above 0. One that no radius reaches gives the radius at that end, from 2 (or 3) to n // 2.
+        Finite, above 0. One that no radius reaches gives the radius at that end, from `least_radius` to n // 2.
     kind, estimator : str
         As in `fit_beta`.
 
@@ -400,7 +425,7 @@ def radius_for_beta(n: int, beta: float, *, kind: Kind = "binary", estimator: Es
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fitted(middle) > beta else (low, middle)
-    candidates = [*range(_least_radius(estimator), small), low, high]
+    candidates = [*range(least_radius(estimator, kind), small), low, high]
     return min(candidates, key=lambda d: abs(math.log(max(fitted(d), 1e-300) / beta)))
 
 

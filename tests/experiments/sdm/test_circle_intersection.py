@@ -38,7 +38,7 @@ def test_blocks_do_not_matter(root):
     check_blocks(experiment_of(root, NAME), 2)
 
 
-@pytest.mark.parametrize("assignments", [(), ("neurons=1", "figure.distance=10")])
+@pytest.mark.parametrize("assignments", [(), ("figure={neurons: 1, distance: 10}",)])
 def test_results_are_drawn(root, monkeypatch, assignments):
     run = experiment_of(root, NAME, *assignments)
     check_results(run, complete(run), [""], monkeypatch)
@@ -51,8 +51,10 @@ def test_results_are_drawn(root, monkeypatch, assignments):
         ("balls.radii=[-1]", "balls.radii[0]", "a whole number from 0"),
         ("balls.radii=[5, 5]", "balls.radii", "different numbers"),
         ("balls.bits=0", "balls.bits", "a whole number from 1"),
-        ("balls.fractions=[0.5]", "balls", "one of radii and fractions"),
-        ("neurons=0", "neurons", "a finite number from 1"),
+        ("balls.fractions=[0.5]", "balls", "only one of radii and fractions"),
+        ("balls={bits: 64}", "balls", "one of radii and fractions is needed"),
+        ("balls={bits: 64, fractions: [0.1, 0.11]}", "balls.fractions", "different radii"),
+        ("figure.neurons=0", "figure.neurons", "a finite number from 1"),
         ("rate=.nan", "rate", "a finite number"),
         ("weighting=cubic", "weighting", "one of"),
     ],

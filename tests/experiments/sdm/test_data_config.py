@@ -47,11 +47,28 @@ def test_scikit_learn_is_asked_for(monkeypatch):
 
 
 @pytest.mark.parametrize(("images", "first"), [("idx", "train-images-idx3-ubyte"), ("cifar", "data_batch_1")])
-@pytest.mark.parametrize("folder", ["missing", "b" * 999, "a\0b", "a\nb"])
+@pytest.mark.parametrize("folder", ["missing", "b" * 999, "a\0b", "a\nb", "", "file"])
 def test_missing_files_are_a_mistake_at_the_folder(tmp_path, monkeypatch, images, first, folder):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
     ((path, message),) = source(images=images, folder=folder).mistakes()
-    assert path == ("folder",) and f"no file {first}" in message
+    expected = {"": f"no file {first}", "file": "not a folder"}.get(folder, "no such folder")
+    assert path == ("folder",) and message.startswith(f"{tmp_path / folder}: {expected}")
+
+
+def test_a_folder_is_looked_for_from_where_the_command_runs(tmp_path, monkeypatch):
+    write_idx(tmp_path, "train", PIXELS, LABELS)
+    monkeypatch.chdir(tmp_path.parent)
+    data = source(images="idx", folder=tmp_path.name)
+    monkeypatch.chdir("/")
+    assert data.model_dump(mode="json")["folder"] == str(tmp_path) and list(data.mistakes()) == []
+    assert data.count == len(PIXELS)
+
+
+def test_images_of_one_pixel_are_refused(tmp_path):
+    write_idx(tmp_path, "train", PIXELS[:, :1, :1], LABELS)
+    with pytest.raises(InputError, match="train: images of 1 x 1 pixels; at least 2 pixels are needed"):
+        _ = source(images="idx", folder=str(tmp_path)).loaded
 
 
 def test_the_identity_is_of_the_images_wherever_they_are(tmp_path):
@@ -76,7 +93,7 @@ def test_colour_images_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "number", "message"),
     [
-        (lambda path: path.write_bytes(b"nothing"), None, "begins with 0x00000803"),
+        (lambda path: path.write_bytes(b"nothing"), None, "must begin with 0x00000803"),
         (lambda path: path.write_bytes(gzip.compress(path.read_bytes())[:-9]), None, "damaged gzip"),
         (lambda path: None, 13, "train: holds 12 images, number asks for 13"),
         (lambda path: path.write_bytes(path.read_bytes()[:-25] + bytes(25)), None, "image 12 is all black"),

@@ -95,6 +95,7 @@ def test_the_densest_addresses_and_a_single_pattern(root):
     [
         (["bits=450"], "hyperplanes[2].ones", "at most bits (450), found 500"),
         (["coordinates=[20]", "bits=10", "hyperplanes=[]"], "coordinates[0]", "at most bits (10), found 20"),
+        (["coordinates=[20, 20]"], "coordinates", "different numbers, found 20, 20"),
         (["hyperplanes=[{coordinates: 4, ones: 3}]"], "hyperplanes[0].coordinates", "at most the 3 ones"),
         (["coordinates=[]", "hyperplanes=[]"], "coordinates", "at least one, where there are no hyperplanes"),
     ],

@@ -40,7 +40,7 @@ def mean(arrays, images, space, memory):
     ("assignment", "place", "message"),
     [
         ("training={images: digits, number: 1798}", "training.number", "at most the 1,797 of digits, found 1,798"),
-        ("test={images: idx, folder: missing}", "test.folder", "no file train-images-idx3-ubyte"),
+        ("test={images: idx, folder: missing}", "test.folder", "missing: no such folder"),
         ("test={images: mnist}", "test.images", "one of cifar, digits, idx, found 'mnist'"),
         ("radii=[2, 17]", "radii[1]", "2 to latent \\(16\\), found 17"),
         ("radii=[3, 3]", "radii", "different numbers"),

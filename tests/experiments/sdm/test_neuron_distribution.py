@@ -26,7 +26,9 @@ def test_the_published_line_and_its_error(root):
 
 
 def test_blocks_and_partial_results(root, monkeypatch):
-    run = experiment_of(root, "sdm_neurons", "neurons=[1.0, 1000, 1.0e+300]", "bits=100", "last_radius=null")
+    run = experiment_of(
+        root, "sdm_neurons", "neurons=[1.0, 1000, 1.0e+300]", "bits=100", "last_radius=null", "figure={}"
+    )
     arrays = complete(run)
     assert arrays["radius"][-1] == 49
     check_blocks(run, 2)
@@ -43,6 +45,7 @@ def test_more_bits_than_a_float_can_count(root):
     ("assignments", "key", "message"),
     [
         (["last_radius=1001"], "last_radius", "at most bits (1,000)"),
+        (["last_radius=5", "figure.first_radius=6"], "figure.first_radius", "at most the last radius (5), found 6"),
         (["neurons=[10, 10.0]"], "neurons", "different numbers"),
         (["neurons=[0.5]"], "neurons[0]", "from 1 to 1e+300"),
     ],

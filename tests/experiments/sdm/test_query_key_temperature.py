@@ -58,10 +58,17 @@ def test_groups_of_a_file(root, tmp_path):
     assert run_hash(experiment_of(root, NAME, f"values={{file: {path}}}").identity()) != first
 
 
+def test_one_scale_is_not_many(root):
+    run = experiment_of(root, NAME, "values={listed: [12.5]}")
+    assert ("scales", "1 in 1 group") in run.describe()
+    assert dict(run.findings(complete(run)))["these"].startswith("1 scale, ")
+
+
 @pytest.mark.parametrize(
     ("assignments", "key", "message"),
     [
         (["values={}"], "values", "one of file and listed is needed"),
+        (["values={file: /none, listed: [1]}"], "values", "only one of file and listed, found both"),
         (["values={file: /none}"], "values.file", "an existing file is needed, found '/none'"),
         (["values={listed: []}"], "values.listed", "a list of at least 1"),
         (["values={listed: [.nan]}"], "values.listed[0]", "a finite number"),

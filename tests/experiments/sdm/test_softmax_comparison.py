@@ -80,6 +80,7 @@ def test_logarithmic_panels_of_one_space_are_drawn(root, monkeypatch):
     ("assignments", "key", "message"),
     [
         (["fractions=null"], "fractions", "one of radii and fractions"),
+        (["radii=[11]"], "fractions", "only one of radii and fractions, found both"),
         (["fractions=null", "radii=[11]"], "radii", "fractions with 4 numbers of bits"),
         (["bits=[64, 64]"], "bits", "different numbers"),
         (["bits=[64]", "fractions=[0.1, 1.0e-20]"], "fractions[1]", "a radius from 2 to 64 at n = 64, found 0"),

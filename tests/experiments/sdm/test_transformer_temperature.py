@@ -137,12 +137,13 @@ def test_paths_are_looked_for_from_where_the_command_runs(root, tmp_path, monkey
     ("assignments", "key", "message"),
     [
         (["model={}"], "model", "one of folder and random is needed"),
-        (["model.folder=/none"], "model", "one of folder and random is needed"),
+        (["model.folder=/none"], "model", "only one of folder and random, found both"),
         (["model={folder: /none}"], "model.folder", "an existing folder is needed, found '/none'"),
         (["model={folder: 3}"], "model.folder", "text, found 3"),
         (["model.random.width=510"], "model.random.width", "a multiple of heads (8), found 510"),
         (["model.random={layers: 100, heads: 1, width: 4096}"], "model.random.width", "at most 268,435,456 weights"),
         (["texts={}"], "texts", "one of file, tokens and random is needed"),
+        (["texts.file=/none"], "texts", "only one of file, tokens and random, found file and random"),
         (["texts={file: /none.txt}"], "texts.file", "an existing file is needed, found '/none.txt'"),
         (["texts={tokens: /none.json}"], "texts.tokens", "an existing file is needed"),
         (["texts={tokens: /dev/zero}"], "texts.tokens", "a file is needed, this is something else"),
@@ -161,7 +162,7 @@ def test_mistakes(root, assignments, key, message):
         ("config.json", "{", "model.folder", "it is not JSON"),
         ("model.safetensors", None, "model.folder", "safetensors are needed; pytorch_model.bin may hold code"),
         ("tokens.json", "[[97]]", "texts.tokens", "token ids below 97, as the model has, found 97"),
-        ("tokens.json", "[]", "texts.tokens", "1 to 100,000 texts are needed, found 0"),
+        ("tokens.json", "[]", "texts.tokens", "1 to 100,000 texts are needed, not 0, found"),
     ],
 )
 def test_mistakes_in_files(root, tmp_path, file, content, key, message):

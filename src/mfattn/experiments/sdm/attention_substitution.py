@@ -11,6 +11,7 @@ from pydantic import Field
 from mfattn.experiments.sdm.models_config import REAL, WHOLE, LanguageModelConfig, LanguageModelExperiment
 from mfattn.pipeline.config import Tuple
 from mfattn.pipeline.experiment import ArrayLayout, Arrays, Table
+from mfattn.pipeline.messages import counted
 from mfattn.pipeline.yaml_text import KeyPath
 from mfattn.sdm.transformers import Head, LanguageModel, Replacement, compare_weights
 from mfattn.sdm.transformers.files import Tokens
@@ -173,7 +174,7 @@ class AttentionSubstitution(LanguageModelExperiment[AttentionSubstitutionConfig]
 
         config = self.config
         radius = "radius of each head from its $\\beta$" if config.radius is None else f"$d = {config.radius}$"
-        return draw_substitution(arrays, f"{self.model_name}, {self.points:,} texts, {radius}{note}")
+        return draw_substitution(arrays, f"{self.model_name}, {counted(self.points, 'text')}, {radius}{note}")
 
 
 def _weighted_mean(values: NDArray[np.float64], weights: NDArray[np.int64]) -> float:

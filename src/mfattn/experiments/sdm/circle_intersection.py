@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mfattn.experiments.base import PointwiseExperiment
-from mfattn.experiments.limits import size_mistakes
 from mfattn.experiments.sdm.config import BallsConfig, Neurons
 from mfattn.pipeline.config import Config, RunConfig
 from mfattn.pipeline.experiment import ArrayLayout, Arrays
@@ -26,6 +25,7 @@ WEIGHTED_SECONDS = 2e-7
 class CircleFigureConfig(Config):
     """What the figure shows."""
 
+    neurons: Neurons = Field(1.0, description="Number r of neurons; with 1, shares of the space are drawn.")
     distance: int | None = Field(None, ge=1, description="Largest distance that is drawn; without it, 2d + 2 or n.")
 
 
@@ -34,7 +34,6 @@ class CircleIntersectionConfig(RunConfig):
 
     experiment: Literal["circle_intersection"] = Field(description="This kind of run.")
     balls: BallsConfig = Field(description="The balls.")
-    neurons: Neurons = Field(1.0, description="Number r of neurons; with 1, shares of the space are drawn.")
     weighting: Weighting = Field("uniform", description="Weight of an address by how near it is to both centres.")
     rate: float = Field(0.01, ge=-100, le=100, description="Rate k of the exponential weighting.")
     figure: CircleFigureConfig = Field(CircleFigureConfig(), description="What the figure shows; changes no number.")
@@ -42,8 +41,6 @@ class CircleIntersectionConfig(RunConfig):
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         """Balls that do not fit."""
         yield from ((("balls", *path), message) for path, message in self.balls.mistakes())
-        layout = {"log_share": ArrayLayout((1000, self.balls.bits + 1), REAL)}
-        yield from size_mistakes(("balls", "bits"), layout, "take fewer bits")
 
 
 class CircleIntersection(PointwiseExperiment[CircleIntersectionConfig]):
@@ -60,9 +57,14 @@ class CircleIntersection(PointwiseExperiment[CircleIntersectionConfig]):
         bits = self.config.balls.bits
         return 1e-3 + (bits * 1e-6 if self.config.weighting == "uniform" else bits**2 * WEIGHTED_SECONDS)
 
+    def identity(self) -> dict[str, Any]:
+        """The balls and the weighting; the rate where it has one."""
+        unused = set() if self.config.weighting == "exponential" else {"rate"}
+        return {key: value for key, value in super().identity().items() if key not in unused}
+
     def describe(self) -> list[tuple[str, str]]:
         """The balls and the weighting."""
-        return [self.config.balls.describe(), ("neurons", f"r = {self.config.neurons:g}, {self.config.weighting}")]
+        return [self.config.balls.describe(), ("weights", self.config.weighting)]
 
     def point_layout(self) -> dict[str, ArrayLayout]:
         """The logarithm of what two balls share, over that of the space, at every distance."""
@@ -86,7 +88,7 @@ class CircleIntersection(PointwiseExperiment[CircleIntersectionConfig]):
     def findings(self, arrays: Mapping[str, NDArray[Any]]) -> list[tuple[str, str]]:
         """Neurons of one ball."""
         return [
-            (f"d = {radius}", f"p = {fraction:.4g}, r p = {self.config.neurons * fraction:.4g}")
+            (f"d = {radius}", f"p = {fraction:.4g}, r p = {self.config.figure.neurons * fraction:.4g}")
             for radius, fraction in zip(arrays["radius"], arrays["fraction"], strict=True)
         ]
 
@@ -96,4 +98,4 @@ class CircleIntersection(PointwiseExperiment[CircleIntersectionConfig]):
 
         config = self.config
         caption = f"$n = {config.balls.bits}$, {config.weighting} weights{note}"
-        return draw_circles(arrays, config.neurons, config.figure.distance, caption)
+        return draw_circles(arrays, config.figure.neurons, config.figure.distance, caption)

@@ -22,6 +22,7 @@ from mfattn.datasets import (
 )
 from mfattn.datasets.cifar import CIFAR_SIDE
 from mfattn.datasets.digits import DIGIT_SIDE, DIGITS
+from mfattn.experiments.sdm.config import LocalPath
 from mfattn.pipeline.config import Config
 from mfattn.pipeline.errors import InputError
 from mfattn.pipeline.yaml_text import KeyPath
@@ -30,7 +31,6 @@ MOST_IMAGES = 1_000_000
 """Bound on the images that are taken."""
 
 Number = Annotated[int | None, Field(ge=1, le=MOST_IMAGES)]
-Folder = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class SourceConfig(Config):
@@ -45,7 +45,8 @@ class SourceConfig(Config):
         Raises
         ------
         InputError
-            If files are missing or damaged, or hold fewer images, or one of these is black, which has no direction.
+            If files are missing or damaged, or hold fewer images, or these are of one pixel, or one is black, which
+            has no direction.
         """
         try:
             images = self._load()
@@ -54,6 +55,8 @@ class SourceConfig(Config):
         if self.number is not None and self.number > len(images):
             raise InputError(f"{self.source}: holds {len(images):,} images, number asks for {self.number:,}")
         chosen = images if self.number is None else images.first(self.number)
+        if chosen.size == (1, 1):
+            raise InputError(f"{self.source}: images of 1 x 1 pixels; at least 2 pixels are needed")
         black = np.flatnonzero(~chosen.pixels.any(axis=(1, 2)))
         if len(black):
             raise InputError(f"{self.source}: image {black[0] + 1:,} is all black, and has no direction")
@@ -141,7 +144,7 @@ class DigitsConfig(SourceConfig):
 class FilesConfig(SourceConfig):
     """Images in files of a folder."""
 
-    folder: Folder = Field(description="Folder of the files.", examples=["data/mnist"])
+    folder: LocalPath = Field(description="Folder of the files.", examples=["data/mnist"])
     part: Part = Field("train", description="The training images, or those of the test.")
 
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
@@ -162,7 +165,7 @@ class FilesConfig(SourceConfig):
     @property
     def label(self) -> str:
         """Name of the folder, without what a figure cannot show, and the part."""
-        name = "".join(re.findall(r"[A-Za-z0-9 ._+-]", Path(self.folder).name))
+        name = "".join(re.findall(r"[A-Za-z0-9 ._+-]", self.folder.name))
         return f"{name or 'images'}, {self.part}"
 
 
@@ -172,10 +175,10 @@ class IdxConfig(FilesConfig):
     images: Literal["idx"] = Field(description="IDX files such as train-images-idx3-ubyte.gz.")
 
     def _files(self) -> tuple[Path, ...]:
-        return idx_files(Path(self.folder), self.part)
+        return idx_files(self.folder, self.part)
 
     def _load(self) -> Images:
-        return load_idx(Path(self.folder), self.part)
+        return load_idx(self.folder, self.part)
 
 
 class CifarConfig(FilesConfig):
@@ -189,10 +192,10 @@ class CifarConfig(FilesConfig):
         return CIFAR_SIDE, CIFAR_SIDE
 
     def _files(self) -> tuple[Path, ...]:
-        return cifar_files(Path(self.folder), self.part)
+        return cifar_files(self.folder, self.part)
 
     def _load(self) -> Images:
-        return load_cifar(Path(self.folder), self.part)
+        return load_cifar(self.folder, self.part)
 
 
 DataConfig = Annotated[DigitsConfig | IdxConfig | CifarConfig, Field(discriminator="images")]

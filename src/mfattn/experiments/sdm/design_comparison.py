@@ -56,6 +56,8 @@ class DesignComparisonConfig(RunConfig):
         for number, coordinates in enumerate(self.coordinates):
             if coordinates > self.bits:
                 yield ("coordinates", number), f"at most bits ({self.bits:,}), found {coordinates:,}"
+        if len(set(self.coordinates)) != len(self.coordinates):
+            yield ("coordinates",), f"different numbers, found {', '.join(map(str, self.coordinates))}"
         for number, design in enumerate(self.hyperplanes):
             if design.ones > self.bits:
                 yield ("hyperplanes", number, "ones"), f"at most bits ({self.bits:,}), found {design.ones:,}"
@@ -133,7 +135,7 @@ class DesignComparison(PointwiseExperiment[DesignComparisonConfig]):
         return {
             "threshold": design.threshold if isinstance(design, SelectedCoordinates) else design.k,
             "activation": math.exp(log_p),
-            "mean_distance": float(np.exp(log_random) @ v),
+            "mean_distance": float((np.exp(log_random) * v).sum()),
             "log_share": at_distances(log_both),
             "signal_to_noise": at_distances(design_snr(log_both, log_random, r, m)),
             "ball_radius": radius,

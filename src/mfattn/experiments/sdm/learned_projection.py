@@ -35,7 +35,7 @@ from mfattn.sdm.projections import (
     recall,
     whitened_projection,
 )
-from mfattn.sdm.temperatures import fit_beta
+from mfattn.sdm.temperatures import fit_beta, least_radius
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,7 +63,7 @@ class ProjectionFigureConfig(Config):
     """What the figure shows."""
 
     images: Literal["training", "test"] = Field("test", description="Which images were recalled.")
-    radius: int | None = Field(None, ge=2, description="Radius of the recalled examples; without it, the first.")
+    radius: int | None = Field(None, ge=1, description="Radius of the recalled examples; without it, the first.")
 
 
 class LearnedProjectionConfig(RunConfig):
@@ -73,7 +73,7 @@ class LearnedProjectionConfig(RunConfig):
     training: DataConfig = Field(description="Images from which a projection is learnt.")
     test: DataConfig = Field(description="Images that it has not seen.")
     latent: int = Field(64, ge=4, le=1024, description="Dimension l of the latent space.")
-    radii: Tuple[Annotated[int, Field(ge=2, le=1024)]] = Field(
+    radii: Tuple[Annotated[int, Field(ge=1, le=1024)]] = Field(
         min_length=1, max_length=8, description="Radii d of balls of l bits, to which attention is fitted."
     )
     initialisations: int = Field(3, ge=1, le=1000, description="Random projections to begin with, for each radius.")
@@ -89,7 +89,7 @@ class LearnedProjectionConfig(RunConfig):
         """What does not fit together, as far as it is seen without a look at the images."""
         for name in (*IMAGES, "beta", "learning", "evaluation"):
             yield from (((name, *path), message) for path, message in getattr(self, name).mistakes())
-        least = 3 if self.beta.estimator == "levels" else 2
+        least = max(least_radius(self.beta.estimator, kind) for kind in ("binary", "cap"))
         for place, radius in enumerate(self.radii):
             if not least <= radius <= self.latent:
                 yield ("radii", place), f"{least} to latent ({self.latent}), found {radius}"

@@ -7,18 +7,16 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from mfattn.experiments.sdm.config import distinct_mistakes, one_of
 from mfattn.pipeline.config import Config, Tuple
 from mfattn.pipeline.yaml_text import KeyPath
-from mfattn.sdm.temperatures import Estimator, Kind, fit_beta
+from mfattn.sdm.temperatures import Estimator, Kind, fit_beta, least_radius
 
 MOST_PATTERN_BITS = 10_000
 """Bound on the length of what a memory stores."""
 
 LARGEST_MEMORY = 8 * 2**30
 """Bytes of the counters or counts of a memory."""
-
-SMALLEST_FITTED = 2
-"""Radius from which on a softmax can be fitted."""
 
 Space = Literal["bits", "vectors"]
 Radii = Annotated[
@@ -38,12 +36,22 @@ class FamilyConfig(Config):
     """Memories of one kind."""
 
     space: ClassVar[Space] = "bits"
-    words: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def words(self) -> str:
+        """What the family is called in figures and tables."""
 
     @property
     def size(self) -> int:
         """Number of memories."""
         return 1
+
+    def describe(self) -> str:
+        """What it is called, and its members."""
+        lists = (("d", getattr(self, "radii", None)), ("β", getattr(self, "betas", None)))
+        listed = [f"{name} = {', '.join(map(str, values))}" for name, values in lists if values is not None]
+        return "; ".join([self.words, *listed])
 
     @abstractmethod
     def members(self, n: int) -> list[Member]:
@@ -85,15 +93,20 @@ class BallFamilyConfig(FamilyConfig):
         for number, radius in enumerate(self.radii):
             if radius > n:
                 yield ("radii", number), f"at most the {n:,} bits of a pattern, found {radius:,}"
+        yield from distinct_mistakes(("radii",), self.radii)
 
 
 class NeuronsConfig(BallFamilyConfig):
     """Sparse distributed memory with real neurons."""
 
     memory: Literal["neurons"] = Field(description="Sparse distributed memory with real neurons.")
-    words = "SDM, real neurons"
     neurons: int = Field(ge=1, le=100_000_000, description="Number r of neurons, at random addresses.")
     counters: Literal["int8", "int16", "int32"] = Field("int16", description="Type of the counters, which are clipped.")
+
+    @property
+    def words(self) -> str:
+        """What it is called."""
+        return f"SDM, {self.neurons:,} neurons" + ("" if self.counters == "int16" else f", {self.counters}")
 
     def make(self, n: int, member: Member, seed: np.random.SeedSequence, threads: int) -> Any:
         """The memory, with neurons drawn from the seed."""
@@ -119,7 +132,11 @@ class InfiniteConfig(BallFamilyConfig):
     """Sparse distributed memory with infinitely many neurons."""
 
     memory: Literal["infinite"] = Field(description="Sparse distributed memory with infinitely many neurons.")
-    words = "SDM, infinitely many neurons"
+
+    @property
+    def words(self) -> str:
+        """What it is called."""
+        return "SDM, infinitely many neurons"
 
     def make(self, n: int, member: Member, seed: np.random.SeedSequence, threads: int) -> Any:
         """The memory."""
@@ -132,11 +149,15 @@ class FiniteConfig(BallFamilyConfig):
     """The limit of infinitely many neurons with the counts of finitely many."""
 
     memory: Literal["finite"] = Field(description="The limit of infinitely many with counts of finitely many neurons.")
-    words = "SDM, finite counts"
     neurons: float = Field(ge=1, le=1e200, description="Number r of neurons.")
     counting: Literal["poisson", "rounded"] = Field(
         "poisson", description="Counts as of random neurons, or the rounded means of the published program."
     )
+
+    @property
+    def words(self) -> str:
+        """What it is called."""
+        return f"SDM, {self.counting} counts of {self.neurons:g} neurons"
 
     def make(self, n: int, member: Member, seed: np.random.SeedSequence, threads: int) -> Any:
         """The memory, with counts drawn from the seed."""
@@ -166,6 +187,13 @@ class TemperedConfig(FamilyConfig):
         return "binary"
 
     @property
+    def fitted_words(self) -> str:
+        """Where β comes from, if not from the usual fit."""
+        if self.radii is None:
+            return ", given β"
+        return "" if self.estimator == "ols" else f", β by '{self.estimator}'"
+
+    @property
     def size(self) -> int:
         """Number of radii or temperatures."""
         return len(self.betas or self.radii or ())
@@ -174,23 +202,30 @@ class TemperedConfig(FamilyConfig):
         """One for each radius or temperature."""
         if self.betas is not None:
             return [Member(beta=beta) for beta in self.betas]
-        fits = {d: fit_beta(n, d, kind=self.fitted_kind, estimator=self.estimator) for d in self.radii or ()}
-        return [Member(radius, fit.beta) for radius, fit in fits.items()]
+        fits = [fit_beta(n, d, kind=self.fitted_kind, estimator=self.estimator) for d in self.radii or ()]
+        return [Member(radius, fit.beta) for radius, fit in zip(self.radii or (), fits, strict=True)]
 
     def misfits(self, n: int, patterns: int) -> Iterator[tuple[KeyPath, str]]:
         """Not one list, or radii at which nothing can be fitted."""
-        if (self.radii is None) == (self.betas is None):
-            yield (), "one of radii and betas is needed"
+        if message := one_of(self, "radii", "betas"):
+            yield (), message
+        least = least_radius(self.estimator)
         for number, radius in enumerate(self.radii or ()):
-            if not SMALLEST_FITTED <= radius <= n:
-                yield ("radii", number), f"from {SMALLEST_FITTED} to the {n:,} bits of a pattern, found {radius:,}"
+            if not least <= radius <= n:
+                yield ("radii", number), f"from {least} to the {n:,} bits of a pattern, found {radius:,}"
+        yield from distinct_mistakes(("radii",), self.radii)
+        yield from distinct_mistakes(("betas",), self.betas)
 
 
 class AttentionConfig(TemperedConfig):
     """Softmax attention over bits."""
 
     memory: Literal["attention"] = Field(description="Softmax attention over bits.")
-    words = "attention, bits"
+
+    @property
+    def words(self) -> str:
+        """What it is called."""
+        return f"attention, bits{self.fitted_words}"
 
     def make(self, n: int, member: Member, seed: np.random.SeedSequence, threads: int) -> Any:
         """The memory."""
@@ -208,7 +243,7 @@ class HopfieldConfig(FamilyConfig):
     rate: float | None = Field(None, gt=0, le=100, description="Rate of the exponential energy; without it, 1.")
 
     @property
-    def words(self) -> str:  # type: ignore[override]
+    def words(self) -> str:
         """What it is called in a figure."""
         return f"Hopfield, {self.energy}" + (f" of degree {self.degree}" if self.degree else "")
 
@@ -236,7 +271,11 @@ class CapsConfig(BallFamilyConfig):
 
     space = "vectors"
     memory: Literal["caps"] = Field(description="Sparse distributed memory on the sphere.")
-    words = "SDM, caps"
+
+    @property
+    def words(self) -> str:
+        """What it is called."""
+        return "SDM, caps"
 
     def reading_cost(self, n: int, patterns: int) -> float:
         """Products, and a table that is looked up."""
@@ -261,7 +300,11 @@ class RoundedConfig(BallFamilyConfig):
 
     space = "vectors"
     memory: Literal["rounded"] = Field(description="Vectors with the weights of bits at the nearest distance.")
-    words = "SDM, rounded cosines"
+
+    @property
+    def words(self) -> str:
+        """What it is called."""
+        return "SDM, rounded cosines"
 
     def reading_cost(self, n: int, patterns: int) -> float:
         """Products and distances."""
@@ -286,10 +329,10 @@ class VectorAttentionConfig(TemperedConfig):
         return vectors_cost(n, patterns, each=1e-8)
 
     @property
-    def words(self) -> str:  # type: ignore[override]
+    def words(self) -> str:
         """What it is called in a figure."""
-        fitted = {"binary": ", β of balls", "cap": ", β of caps"}[self.fitted_to]
-        return f"attention, vectors{fitted if self.radii else ''}"
+        fitted = {"binary": ", β of balls", "cap": ", β of caps"}[self.fitted_to] if self.radii else ""
+        return f"attention, vectors{fitted}{self.fitted_words}"
 
     @property
     def fitted_kind(self) -> Kind:
@@ -308,7 +351,11 @@ class TransformerConfig(FamilyConfig):
 
     space = "vectors"
     memory: Literal["transformer"] = Field(description="Attention over unit vectors at β = 1/√n.")
-    words = "attention, β = 1/√n"
+
+    @property
+    def words(self) -> str:
+        """What it is called."""
+        return "attention, β = 1/√n"
 
     def members(self, n: int) -> list[Member]:
         """One."""

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from mfattn.experiments.base import PointwiseExperiment
 from mfattn.experiments.limits import size_mistakes
-from mfattn.experiments.sdm.config import LARGEST_SEED
+from mfattn.experiments.sdm.config import LARGEST_SEED, distinct_mistakes
 from mfattn.experiments.sdm.memories_config import AnyFamily, FamilyConfig, Member
 from mfattn.experiments.sdm.patterns_config import AnyPatterns, Patterns
 from mfattn.pipeline.config import Config, RunConfig, Tuple
@@ -75,8 +75,10 @@ class MemoryConvergenceConfig(RunConfig):
         if self.patterns.known_length is not None:
             yield from self.misfits(self.patterns.known_length)
         number = self.patterns.number
-        if len(set(self.flips)) != len(self.flips):
-            yield ("flips",), f"different numbers, found {', '.join(map(str, self.flips))}"
+        yield from distinct_mistakes(("flips",), self.flips)
+        for place, family in enumerate(self.memories):
+            if family.words in (earlier.words for earlier in self.memories[:place]):
+                yield ("memories", place), f"different memories, found '{family.words}' again; join their lists"
         if self.queries is not None and self.queries > number:
             yield ("queries",), f"at most the {number:,} patterns, found {self.queries:,}"
         yield from size_mistakes(("draws",), self.layout(self.points), "take fewer draws or queries")
@@ -170,7 +172,7 @@ class MemoryConvergence(PointwiseExperiment[MemoryConvergenceConfig]):
         misfits = [f"{dotted_name(path)}: {message}" for path, message in self.config.misfits(length)]
         if misfits:
             raise InputError(*misfits)
-        return super().identity() | contents
+        return super().identity() | {"patterns": contents}
 
     def describe(self) -> list[tuple[str, str]]:
         """Patterns, memories and perturbations."""
@@ -178,7 +180,7 @@ class MemoryConvergence(PointwiseExperiment[MemoryConvergenceConfig]):
         flips = ", ".join(map(str, config.flips))
         return [
             ("patterns", f"{config.patterns.describe()}, {counted(config.draws, 'draw')}, seed {config.seed}"),
-            *(("memory", f"{family.words}: {family.size}") for family in config.memories),
+            *(("memory", family.describe()) for family in config.memories),
             ("queries", f"{config.asked:,} at each of {flips} flips, up to {config.updates:,} updates"),
         ]
 

@@ -4,15 +4,15 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from mfattn.experiments.base import PointwiseExperiment
 from mfattn.experiments.limits import size_mistakes
-from mfattn.experiments.sdm.config import LARGEST_SEED
+from mfattn.experiments.sdm.config import LARGEST_SEED, LocalPath, one_of
 from mfattn.pipeline.config import Config, RunConfig
 from mfattn.pipeline.errors import InputError, RunError
 from mfattn.pipeline.experiment import ArrayLayout, Arrays, missing_value
@@ -42,19 +42,6 @@ BYTES_PER_TOKEN = 4
 
 NOT_RECONSTRUCTED = 1e-3
 """Difference of a probability beyond which queries and keys do not tell what a model attends to."""
-
-
-def _absolute(path: Path) -> Path:
-    """A path that means the same from any folder."""
-    try:
-        return path.expanduser().absolute()
-    except (RuntimeError, OSError):
-        # Of a user, or below a present folder, that there is not.
-        return path
-
-
-LocalPath = Annotated[Path, Field(strict=False), AfterValidator(_absolute)]
-"""A file or folder of the user; one that is not absolute is looked for from where the command runs."""
 
 
 def file_mistakes(key: str, path: Path, read: Callable[[Path], object]) -> Iterator[tuple[KeyPath, str]]:
@@ -99,8 +86,8 @@ class ModelConfig(Config):
 
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         """Not one model, or one that is not there."""
-        if (self.folder is None) == (self.random is None):
-            yield (), "one of folder and random is needed"
+        if message := one_of(self, "folder", "random"):
+            yield (), message
         elif self.folder is not None:
             yield from file_mistakes("folder", self.folder, model_shape)
         elif self.random is not None:
@@ -140,8 +127,8 @@ class TextsConfig(Config):
 
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         """Not one source, or one that is not there."""
-        if sum(source is not None for source in (self.file, self.tokens, self.random)) != 1:
-            yield (), "one of file, tokens and random is needed"
+        if message := one_of(self, "file", "tokens", "random"):
+            yield (), message
         elif self.file is not None:
             yield from file_mistakes("file", self.file, read_texts)
         elif self.tokens is not None:

@@ -46,9 +46,12 @@ class NeuronDistributionConfig(RunConfig):
     figure: DistributionFigureConfig = Field(DistributionFigureConfig(), description="What the figure shows.")
 
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
-        """Radii beyond the space, and numbers twice."""
+        """Radii beyond the space, nothing to be drawn, and numbers twice."""
         if self.last_radius is not None and self.last_radius > self.bits:
             yield ("last_radius",), f"at most bits ({self.bits:,}), found {self.last_radius:,}"
+        elif self.figure.first_radius > self.radii[-1]:
+            allowed = f"at most the last radius ({self.radii[-1]:,})"
+            yield ("figure", "first_radius"), f"{allowed}, found {self.figure.first_radius:,}"
         if len(set(self.neurons)) != len(self.neurons):
             yield ("neurons",), f"different numbers, found {', '.join(f'{number:g}' for number in self.neurons)}"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from mfattn.experiments.sdm.config import LARGEST_SEED, MOST_BITS, Bits, Radius
+from mfattn.experiments.sdm.config import LARGEST_SEED, MOST_BITS, Bits, Radius, one_of
 from mfattn.pipeline.config import Config, Tuple
 from mfattn.pipeline.yaml_text import KeyPath
 from mfattn.sdm.geometry import radius_for_fraction
@@ -90,8 +90,8 @@ class ValuesConfig(Config):
 
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         """Not one list, or values that the number cannot have."""
-        if (self.values is None) == (self.grid is None):
-            yield (), "one of values and grid is needed"
+        if message := one_of(self, "values", "grid"):
+            yield (), message
         for number, value in enumerate(self.values or ()):
             yield from ((("values", number), message) for message in self._misfits(value))
         if self.values is not None and len(set(self.values)) != len(self.values):
@@ -118,6 +118,13 @@ class ValuesConfig(Config):
             spaced = np.linspace if self.grid.spacing == "linear" else np.geomspace
             values = spaced(self.grid.start, self.grid.stop, self.grid.num).tolist()
         return tuple(dict.fromkeys(round(value) if self.parameter in WHOLE else value for value in values))
+
+    def place_of(self, number: float) -> KeyPath:
+        """Where one of the numbers is given: in the list, or as the nearer end of the grid."""
+        if self.grid is None:
+            return "values", (self.values or ()).index(number)
+        start, stop = (abs(number - end) for end in (self.grid.start, self.grid.stop))
+        return "grid", "start" if start < stop else "stop"
 
     @property
     def logarithmic(self) -> bool:
@@ -193,8 +200,20 @@ def parameter_mistakes(memory: MemoryConfig, lists: Mapping[str, ValuesConfig | 
         return
     radii, bits = values_of("radius", memory, *found.values()), values_of("bits", memory, *found.values())
     if radii and bits and max(radii) > min(bits):
-        path = next(path for name, path in given if name == "radius")
-        yield path, f"at most the {min(bits):,.0f} bits, found {max(radii):,.0f}"
+        yield _beyond(max(radii), min(bits), found)
+
+
+def _beyond(radius: float, bits: float, lists: Mapping[str, ValuesConfig]) -> tuple[KeyPath, str]:
+    """The mistake of a ball beyond the space, at what is listed of the two."""
+    places = {values.parameter: (name, values) for name, values in lists.items()}
+    if "radius" not in places and "bits" in places:
+        name, values = places["bits"]
+        return (name, *values.place_of(bits)), f"at least the radius ({radius:,.0f}), found {bits:,.0f}"
+    path: KeyPath = ("memory", "radius")
+    if "radius" in places:
+        name, values = places["radius"]
+        path = (name, *values.place_of(radius))
+    return path, f"at most the {bits:,.0f} bits, found {radius:,.0f}"
 
 
 def values_of(parameter: Parameter, memory: MemoryConfig, *lists: ValuesConfig) -> tuple[float, ...]:

@@ -36,7 +36,7 @@ class PatternGeometryConfig(RunConfig):
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         """Patterns that are none, or too many."""
         yield from ((("patterns", *path), message) for path, message in self.patterns.mistakes())
-        if not 2 <= self.patterns.number <= MOST_COMPARED:
+        if self.patterns.is_counted and not 2 <= self.patterns.number <= MOST_COMPARED:
             yield ("patterns",), f"2 to {MOST_COMPARED:,} patterns, found {self.patterns.number:,}"
 
 
@@ -57,7 +57,7 @@ class PatternGeometry(PointwiseExperiment[PatternGeometryConfig]):
 
     def identity(self) -> dict[str, Any]:
         """The config, and what is in the files that it reads."""
-        return super().identity() | self.config.patterns.contents()
+        return super().identity() | {"patterns": self.config.patterns.contents()}
 
     def describe(self) -> list[tuple[str, str]]:
         """The patterns."""

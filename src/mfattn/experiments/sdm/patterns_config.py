@@ -50,8 +50,13 @@ class RandomPatternsConfig(Config):
         return self.describe()
 
     def contents(self) -> dict[str, Any]:
-        """Nothing: all is drawn."""
-        return {}
+        """What tells them from others."""
+        return self.model_dump(mode="json")
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether their number is given."""
+        return True
 
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         """Patterns that do not fit into memory."""
@@ -97,7 +102,12 @@ class ImagePatternsConfig(Config):
 
     def contents(self) -> dict[str, Any]:
         """What is in the files."""
-        return {"data": self.data.identity()}
+        return {"source": self.source, "data": self.data.identity()}
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether their number is given."""
+        return self.data.number is not None
 
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         """Files that are missing, and no number."""

@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mfattn.experiments.base import PointwiseExperiment
+from mfattn.experiments.sdm.config import LocalPath, one_of
 from mfattn.experiments.sdm.lines_config import LinesConfig
-from mfattn.experiments.sdm.models_config import LocalPath, file_mistakes
+from mfattn.experiments.sdm.models_config import file_mistakes
 from mfattn.pipeline.config import Config, RunConfig, Tuple
 from mfattn.pipeline.experiment import ArrayLayout, Arrays, Table
+from mfattn.pipeline.messages import counted
 from mfattn.pipeline.yaml_text import KeyPath
 from mfattn.sdm.transformers.files import file_digest
 from mfattn.sdm.transformers.heads import STATISTICS, statistics_of
@@ -35,8 +37,8 @@ class ScalesConfig(Config):
 
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         """Not one source, or one that is not there."""
-        if (self.file is None) == (self.listed is None):
-            yield (), "one of file and listed is needed"
+        if message := one_of(self, "file", "listed"):
+            yield (), message
         elif self.file is not None:
             yield from file_mistakes("file", self.file, read_scales)
 
@@ -93,12 +95,9 @@ class QueryKeyTemperature(PointwiseExperiment[QueryKeyTemperatureConfig]):
     def describe(self) -> list[tuple[str, str]]:
         """The scales and the lines."""
         number = sum(len(group) for group in self.config.groups.values())
-        lines = self.config.lines
+        lines, groups = self.config.lines, counted(len(self.config.groups), "group")
         return [
-            (
-                "scales",
-                f"{number:,} in {len(self.config.groups):,} groups" if number else "the published summary alone",
-            ),
+            ("scales", f"{number:,} in {groups}" if number else "the published summary alone"),
             ("lines", f"n = {lines.bits:,} bits, d = {', '.join(map(str, lines.radii))}"),
         ]
 
@@ -159,7 +158,7 @@ class QueryKeyTemperature(PointwiseExperiment[QueryKeyTemperatureConfig]):
             return rows
         mean, deviation, least, median, most = arrays["statistics"][0]
         centre = f"mean {mean:.6g}, standard deviation {deviation:.6g}, median {median:.6g}"
-        rows.append(("these", f"{number:,} scales, {centre}, {least:.6g} to {most:.6g}"))
+        rows.append(("these", f"{counted(number, 'scale')}, {centre}, {least:.6g} to {most:.6g}"))
         for name, betas in (("below", "line_beta"), ("below_published", "line_beta_published")):
             for radius, beta, below in zip(arrays["line_radius"], arrays[betas], arrays[name][0], strict=True):
                 kind = "as published" if name == "below_published" else "least squares"
@@ -182,5 +181,5 @@ class QueryKeyTemperature(PointwiseExperiment[QueryKeyTemperatureConfig]):
         from mfattn.figures.sdm.query_key_temperature import draw_scales
 
         number = arrays["scale"].shape[1]
-        what = f"{number:,} scales" if number else "published summary"
+        what = counted(number, "scale") if number else "published summary"
         return draw_scales(arrays, f"{what}; lines: $n = {self.config.lines.bits}${note}")

@@ -11,14 +11,23 @@ from pydantic import Field
 from scipy import special
 
 from mfattn.experiments.base import PointwiseExperiment
-from mfattn.experiments.sdm.config import Fraction, Radius
+from mfattn.experiments.sdm.config import Fraction, Radius, one_of
 from mfattn.experiments.sdm.softmax_temperature import MATCH_SECONDS, CapMatch, FittedBits, cap_radius
 from mfattn.pipeline.config import Config, RunConfig, Tuple
 from mfattn.pipeline.experiment import ArrayLayout, Arrays
 from mfattn.pipeline.yaml_text import KeyPath
 from mfattn.sdm.checks import Array, Integers
 from mfattn.sdm.geometry import fraction_for_radius, hamming_to_cosine, radius_for_fraction
-from mfattn.sdm.temperatures import Density, Estimator, compare, default_distances, fit_beta, log_weights, r_squared
+from mfattn.sdm.temperatures import (
+    Density,
+    Estimator,
+    compare,
+    default_distances,
+    fit_beta,
+    least_radius,
+    log_weights,
+    r_squared,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,8 +79,8 @@ class SoftmaxComparisonConfig(RunConfig):
 
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         """Not one list, and balls that do not fit or cannot be fitted."""
-        if (self.radii is None) == (self.fractions is None):
-            yield ("fractions",), "one of radii and fractions is needed"
+        if message := one_of(self, "radii", "fractions"):
+            yield ("fractions",), message
             return
         if self.radii is not None and len(self.bits) > 1:
             yield ("radii",), f"fractions with {len(self.bits)} numbers of bits"
@@ -79,7 +88,7 @@ class SoftmaxComparisonConfig(RunConfig):
             numbers = getattr(self, key) or ()
             if len(set(numbers)) != len(numbers):
                 yield (key,), f"different numbers, found {', '.join(map(str, numbers))}"
-        least = _least_radius(self.estimator)
+        least = max(least_radius(self.estimator, space) for space in SPACES)
         key = "radii" if self.radii is not None else "fractions"
         for n, (column, wanted) in product(self.bits, enumerate(self.radii or self.fractions or ())):
             radius = self.radius(n, wanted)
@@ -95,11 +104,6 @@ class SoftmaxComparisonConfig(RunConfig):
     def balls(self) -> list[tuple[int, int]]:
         """Bits and radius of every point."""
         return [(n, self.radius(n, wanted)) for n, wanted in product(self.bits, self.radii or self.fractions or ())]
-
-
-def _least_radius(estimator: Estimator) -> int:
-    """Least radius at which an estimator has two distances."""
-    return next(radius for radius in range(1, 4) if len(default_distances(4, radius, estimator)) > 1)
 
 
 class SoftmaxComparison(PointwiseExperiment[SoftmaxComparisonConfig]):

@@ -15,7 +15,7 @@ from mfattn.pipeline.yaml_text import KeyPath
 from mfattn.sdm.checks import Integers
 from mfattn.sdm.geometry import fraction_for_radius
 from mfattn.sdm.sphere import matched_radius
-from mfattn.sdm.temperatures import LINES, Estimator, Kind, default_distances, fit_beta
+from mfattn.sdm.temperatures import LINES, Estimator, Kind, default_distances, fit_beta, least_radius
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -119,11 +119,9 @@ class SoftmaxTemperatureConfig(RunConfig):
 
     def _least_radius(self) -> int:
         """Least radius at which every estimator has two distances."""
-        return next(
-            radius
-            for radius in range(1, 5)
-            if all(len(fitted_distances(4, radius, estimator, self.fitted)) > 1 for estimator in self.estimators)
-        )
+        least = max(least_radius(estimator, kind) for estimator, kind in product(self.estimators, self.kinds))
+        # Without distance 0, levels begin at 2.
+        return least + 1 if self.fitted == "to_radius" and "levels" in self.estimators else least
 
 
 class SoftmaxTemperature(PointwiseExperiment[SoftmaxTemperatureConfig]):

@@ -60,7 +60,7 @@ def draw_book(arrays: Mapping[str, NDArray[Any]], caption: str) -> Figure:
         ratio.axhline(1.0, color="0.6", linewidth=0.8)
         counts.set(ylabel="expected neurons in both balls")
         logarithmic_heights(counts)
-        ratio.set(ylabel="over the exact number")
+        ratio.set(ylabel="ratio to exact")
         for axes in (counts, ratio):
             axes.set(xlabel=r"Hamming distance $d_v$ of the centres", xlim=(-0.02 * last, 1.02 * last))
             axes.grid(color="0.9", linewidth=0.5)

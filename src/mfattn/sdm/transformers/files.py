@@ -282,11 +282,13 @@ def _tokens_of_array(file: FileState) -> tuple[Tokens, ...]:
         raise BadFile(f"a file of at most {LARGEST_TEXTS / 2**20:g} MiB is needed")
     try:
         # A header that names more numbers than the file holds is refused before any memory is taken.
-        array = np.lib.format.open_memmap(file.path, mode="r")
-    except (OSError, ValueError, EOFError):
+        with np.errstate(over="raise"):
+            array = np.lib.format.open_memmap(file.path, mode="r")
+    # A damaged header can end in almost any of them.
+    except Exception:
         raise BadFile("an array that NumPy reads without pickle is needed") from None
     if array.dtype.kind not in "iu" or array.ndim not in (1, 2) or not array.size:
-        raise BadFile(f"token ids as integers, a row for each text, are needed, found {array.dtype} {array.shape}")
+        raise BadFile(f"token ids as integers, a row for each text, are needed, not {array.dtype} {array.shape}")
     rows = np.array(array.reshape(-1, array.shape[-1]))
     if rows.min() < 0 or rows.max() >= 2**31:
         raise BadFile("token ids of at least 0 are needed")
@@ -296,5 +298,5 @@ def _tokens_of_array(file: FileState) -> tuple[Tokens, ...]:
 def _some(items: list[Item]) -> tuple[Item, ...]:
     """A number of texts that can be worked with."""
     if not 1 <= len(items) <= MOST_TEXTS:
-        raise BadFile(f"1 to {MOST_TEXTS:,} texts are needed, found {len(items):,}")
+        raise BadFile(f"1 to {MOST_TEXTS:,} texts are needed, not {len(items):,}")
     return tuple(items)

@@ -106,8 +106,14 @@ class Head:
 
     @cached_property
     def logits(self) -> Array:
-        """Logits (queries, tokens), also of the pairs that are not seen."""
-        return np.asarray(self.scale * (self.queries @ self.keys.T))
+        """Logits (queries, tokens), also of the pairs that are not seen; summed in order, whatever the threads."""
+        # It takes a while to import, and describing a run does not need it.
+        from mfattn.sdm import kernels
+
+        products = np.empty((len(self.queries), len(self.keys)))
+        left, right = np.ascontiguousarray(self.queries), np.ascontiguousarray(self.keys.T)
+        kernels.ordered_product(left, right, 0, len(left), products)
+        return self.scale * products
 
     @cached_property
     def betas(self) -> Array:
@@ -318,4 +324,5 @@ def _correlation(x: Array, y: Array) -> float:
     if not x.size or np.ptp(x) == 0 or np.ptp(y) == 0:
         return math.nan
     dx, dy = x - x.mean(), y - y.mean()
-    return float(dx @ dy / math.sqrt(float(dx @ dx) * float(dy @ dy)))
+    # No product of BLAS, whose order of summation depends on the number of threads.
+    return float((dx * dy).sum()) / math.sqrt(float(np.square(dx).sum()) * float(np.square(dy).sum()))
