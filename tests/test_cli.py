@@ -153,7 +153,10 @@ SMALL_RUNS = {
     "sdm_kanerva": ("memories=[{memory: neurons, radii: [451], neurons: 1000}]", "patterns.number=256"),
     "sdm_digits": ("memories=[{memory: infinite, radii: [5]}]",),
     "sdm_memories": ("memories=[{memory: infinite, radii: [5]}, {memory: hopfield}]", "draws=1"),
-    "sdm_projections": ("radii=[3]", "initialisations=1", "learning.epochs=1"),
+    "sdm_projections": (
+        *("radii=[2]", "initialisations=1", "training.number=60", "test.number=30", "learning.epochs=2"),
+        "evaluation={flips: [0, 8], queries: 5}",
+    ),
     "": (STEPS, "sweep.num=20"),
 }
 """Settings by which a command of the README becomes quick."""
