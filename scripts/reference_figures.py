@@ -72,7 +72,9 @@ CONFIG_NAMES = (
     "sdm_projections",
     "sdm_query_key",
 )
-SCRIPTS = {"finite_size_bifurcation": "finite_size", **dict.fromkeys(THEORIES["sdm"], "sdm")}
+SCRIPTS = {"finite_size_bifurcation": "finite_size"} | {
+    name: theory for theory in ("sdm", "paths") for name in THEORIES[theory]
+}
 """Scripts of the experiments that have none of their own name."""
 
 SCALE = 0.45

@@ -43,6 +43,7 @@ THEORIES: dict[str, tuple[str, ...]] = {
         "attention_substitution",
         "query_key_temperature",
     ),
+    "paths": (),
 }
 """Experiments of each theory, by the value of the key `experiment`."""
 

@@ -1,11 +1,11 @@
 """Config sections that the experiments on Sparse Distributed Memory share."""
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
+from mfattn.experiments.sections import distinct_mistakes, one_of
 from mfattn.pipeline.config import Config, Tuple
 from mfattn.pipeline.yaml_text import KeyPath
 from mfattn.sdm.geometry import radius_for_fraction
@@ -16,47 +16,10 @@ MOST_BITS = 100_000
 MOST_NEURONS = 1e300
 """Bound on the number r of neurons of what is computed in closed form."""
 
-LARGEST_SEED = 2**32 - 1
-
 Bits = Annotated[int, Field(ge=1, le=MOST_BITS)]
 Radius = Annotated[int, Field(ge=0, le=MOST_BITS)]
 Fraction = Annotated[float, Field(gt=0, le=1)]
 Neurons = Annotated[float, Field(ge=1, le=MOST_NEURONS)]
-
-
-def _absolute(path: Path) -> Path:
-    """A path that means the same from any folder."""
-    try:
-        return path.expanduser().absolute()
-    except (RuntimeError, OSError):
-        # Of a user, or below a present folder, that there is not.
-        return path
-
-
-LocalPath = Annotated[Path, Field(strict=False), AfterValidator(_absolute)]
-"""A file or folder of the user; one that is not absolute is looked for from where the command runs."""
-
-
-def one_of(section: Config, *names: str) -> str | None:
-    """What is wrong where not exactly one of some keys of a section is given; None if nothing is.
-
-    >>> one_of(BallsConfig(bits=8), "radii", "fractions")
-    'one of radii and fractions is needed'
-    >>> one_of(BallsConfig(bits=8, radii=(1,), fractions=(0.5,)), "radii", "fractions")
-    'only one of radii and fractions, found both'
-    """
-    given = [name for name in names if getattr(section, name) is not None]
-    if len(given) == 1:
-        return None
-    alternatives = _listed(names)
-    if not given:
-        return f"one of {alternatives} is needed"
-    return f"only one of {alternatives}, found {'both' if len(given) == len(names) == 2 else _listed(given)}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    """``a, b and c``."""
-    return " and ".join([", ".join(names[:-1]), names[-1]])
 
 
 class BallsConfig(Config):
@@ -92,9 +55,3 @@ class BallsConfig(Config):
     def describe(self) -> tuple[str, str]:
         """A line that tells a user the balls."""
         return "balls", f"n = {self.bits:,} bits, d = {', '.join(map(str, self.sizes))}"
-
-
-def distinct_mistakes(path: KeyPath, values: Sequence[float] | None) -> Iterator[tuple[KeyPath, str]]:
-    """A mistake at PATH where VALUES repeat themselves."""
-    if values is not None and len(set(values)) != len(values):
-        yield path, f"different numbers, found {', '.join(map(str, values))}"

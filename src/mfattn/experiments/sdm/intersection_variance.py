@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mfattn.experiments.base import PointwiseExperiment
-from mfattn.experiments.sdm.config import LARGEST_SEED
+from mfattn.experiments.sections import LARGEST_SEED
 from mfattn.pipeline.config import Config, RunConfig, Tuple
 from mfattn.pipeline.experiment import ArrayLayout, Arrays, Table
 from mfattn.pipeline.yaml_text import KeyPath

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mfattn.experiments.base import PointwiseExperiment
+from mfattn.experiments.data_config import DataConfig
 from mfattn.experiments.limits import size_mistakes
-from mfattn.experiments.sdm.config import LARGEST_SEED
-from mfattn.experiments.sdm.data_config import DataConfig
 from mfattn.experiments.sdm.projection_config import MOST_COMPARED, BetaConfig, EvaluationConfig, LearningConfig
+from mfattn.experiments.sections import LARGEST_SEED
 from mfattn.pipeline.config import Config, RunConfig, Tuple
 from mfattn.pipeline.errors import InputError
 from mfattn.pipeline.experiment import Advance, ArrayLayout, Arrays, Table

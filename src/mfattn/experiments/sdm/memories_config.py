@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from mfattn.experiments.sdm.config import distinct_mistakes, one_of
+from mfattn.experiments.sections import distinct_mistakes, one_of
 from mfattn.pipeline.config import Config, Tuple
 from mfattn.pipeline.yaml_text import KeyPath
 from mfattn.sdm.temperatures import Estimator, Kind, fit_beta, least_radius

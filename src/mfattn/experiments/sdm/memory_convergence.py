@@ -10,9 +10,9 @@ from pydantic import Field
 
 from mfattn.experiments.base import PointwiseExperiment
 from mfattn.experiments.limits import size_mistakes
-from mfattn.experiments.sdm.config import LARGEST_SEED, distinct_mistakes
 from mfattn.experiments.sdm.memories_config import AnyFamily, FamilyConfig, Member
 from mfattn.experiments.sdm.patterns_config import AnyPatterns, Patterns
+from mfattn.experiments.sections import LARGEST_SEED, distinct_mistakes
 from mfattn.pipeline.config import Config, RunConfig, Tuple
 from mfattn.pipeline.errors import InputError, RunError
 from mfattn.pipeline.experiment import ArrayLayout, Arrays, Table

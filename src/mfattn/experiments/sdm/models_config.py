@@ -12,7 +12,7 @@ from pydantic import Field
 
 from mfattn.experiments.base import PointwiseExperiment
 from mfattn.experiments.limits import size_mistakes
-from mfattn.experiments.sdm.config import LARGEST_SEED, LocalPath, one_of
+from mfattn.experiments.sections import LARGEST_SEED, LocalPath, one_of
 from mfattn.pipeline.config import Config, RunConfig
 from mfattn.pipeline.errors import InputError, RunError
 from mfattn.pipeline.experiment import ArrayLayout, Arrays, missing_value

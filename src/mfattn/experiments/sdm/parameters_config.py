@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from mfattn.experiments.sdm.config import LARGEST_SEED, MOST_BITS, Bits, Radius, one_of
+from mfattn.experiments.sdm.config import MOST_BITS, Bits, Radius
+from mfattn.experiments.sections import LARGEST_SEED, one_of
 from mfattn.pipeline.config import Config, Tuple
 from mfattn.pipeline.yaml_text import KeyPath
 from mfattn.sdm.geometry import radius_for_fraction

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mfattn.experiments.base import PointwiseExperiment
-from mfattn.experiments.sdm.config import LARGEST_SEED
 from mfattn.experiments.sdm.patterns_config import AnyPatterns, Patterns
+from mfattn.experiments.sections import LARGEST_SEED
 from mfattn.pipeline.config import RunConfig
 from mfattn.pipeline.experiment import ArrayLayout, Arrays
 from mfattn.pipeline.yaml_text import KeyPath

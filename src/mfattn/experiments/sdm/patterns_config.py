@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mfattn.experiments.sdm.data_config import DataConfig
+from mfattn.experiments.data_config import DataConfig
 from mfattn.experiments.sdm.memories_config import MOST_PATTERN_BITS
 from mfattn.pipeline.config import Config
 from mfattn.pipeline.yaml_text import KeyPath

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mfattn.experiments.base import PointwiseExperiment
-from mfattn.experiments.sdm.config import LocalPath, one_of
 from mfattn.experiments.sdm.lines_config import LinesConfig
 from mfattn.experiments.sdm.models_config import file_mistakes
+from mfattn.experiments.sections import LocalPath, one_of
 from mfattn.pipeline.config import Config, RunConfig, Tuple
 from mfattn.pipeline.experiment import ArrayLayout, Arrays, Table
 from mfattn.pipeline.messages import counted

@@ -11,8 +11,9 @@ from pydantic import Field
 from scipy import special
 
 from mfattn.experiments.base import PointwiseExperiment
-from mfattn.experiments.sdm.config import Fraction, Radius, one_of
+from mfattn.experiments.sdm.config import Fraction, Radius
 from mfattn.experiments.sdm.softmax_temperature import MATCH_SECONDS, CapMatch, FittedBits, cap_radius
+from mfattn.experiments.sections import one_of
 from mfattn.pipeline.config import Config, RunConfig, Tuple
 from mfattn.pipeline.experiment import ArrayLayout, Arrays
 from mfattn.pipeline.yaml_text import KeyPath

@@ -22,7 +22,7 @@ from mfattn.datasets import (
 )
 from mfattn.datasets.cifar import CIFAR_SIDE
 from mfattn.datasets.digits import DIGIT_SIDE, DIGITS
-from mfattn.experiments.sdm.config import LocalPath
+from mfattn.experiments.sections import LocalPath
 from mfattn.pipeline.config import Config
 from mfattn.pipeline.errors import InputError
 from mfattn.pipeline.yaml_text import KeyPath

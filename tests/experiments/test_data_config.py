@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from mfattn.experiments.sdm.data_config import DataConfig
+from mfattn.experiments.data_config import DataConfig
 from mfattn.pipeline.errors import InputError
 
 from ...datasets.helpers import random_pixels, write_batches, write_idx

@@ -1,0 +1,1 @@
+"""Kinds of runs of the statistical mechanics of attention paths."""

@@ -1,0 +1,1 @@
+"""Figures of the statistical mechanics of attention paths."""

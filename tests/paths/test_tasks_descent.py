@@ -1,0 +1,144 @@
+"""Gradient descent in torch, where it is installed: against plain gradients, and what it must learn."""
+
+import builtins
+
+import numpy as np
+import pytest
+
+from mfattn.paths.tasks.descent import Descent, Diverged, MissingExtra, epochs, torch_module, train
+
+from .test_tasks_trained import READOUTS, forward
+
+SMALL = Descent(heads=(2, 2), key_size=3, width=6, rate=1e-2, decay=0.0, precision="double", check_every=5)
+
+
+def task(number, seed, length=6, inputs=5):
+    """Tokens whose mean of the first number has the sign of the label."""
+    rng = np.random.default_rng(seed)
+    labels = rng.choice([-1.0, 1.0], number)
+    tokens = rng.standard_normal((number, inputs, length))
+    tokens[:, 0] += labels[:, np.newaxis]
+    return tokens, labels
+
+
+@pytest.mark.parametrize(
+    "change", [{"decay": -1}, {"rate": 0.0}, {"heads": ()}, {"heads": (0,)}, {"precision": "half"}]
+)
+def test_settings_are_checked(change):
+    with pytest.raises(ValueError, match=f"{next(iter(change))} must be"):
+        Descent(**change)
+
+
+def test_epochs_show_every_example_once():
+    tokens, labels = np.arange(10.0).reshape(10, 1, 1), np.arange(10.0)
+    batches = list(epochs(tokens, labels, batch=4, number=3, seed=1))
+    assert [len(found) for _, found in batches] == [4, 4, 2] * 3
+    orders = np.concatenate([found for _, found in batches]).reshape(3, 10)
+    assert (np.sort(orders, axis=1) == np.arange(10)).all() and (orders[0] != orders[1]).any()
+    assert all((seen[:, 0, 0] == found).all() for seen, found in batches)
+
+
+def test_a_missing_extra_is_named(monkeypatch):
+    real = builtins.__import__
+
+    def refused(name, *more):
+        if name == "torch":
+            raise ModuleNotFoundError(name)
+        return real(name, *more)
+
+    monkeypatch.setattr(builtins, "__import__", refused)
+    with pytest.raises(MissingExtra, match=r"needs the extra mfattn\[torch\]: pip install"):
+        train([task(2, 0)], SMALL)
+
+
+class TestTraining:
+    @pytest.fixture(autouse=True)
+    def torch(self):
+        return pytest.importorskip("torch")
+
+    @pytest.mark.parametrize("readout", READOUTS)
+    @pytest.mark.parametrize("heads", [(2,), (2, 3), (1, 2, 2)])
+    def test_outputs_are_those_of_a_forward_pass(self, heads, readout):
+        settings = Descent(heads, 3, 6, readout, precision="double")
+        tokens, labels = task(8, 1)
+        training = train([(tokens, labels)], settings)
+        # The loss of a second step, which is computed by torch, is that of the network after the first.
+        losses = train([(tokens, labels)] * 2, settings).losses
+        assert np.isclose(((forward(training.network, tokens) - labels) ** 2).mean(), losses[1], rtol=1e-12)
+        assert training.network.heads == heads and training.network.readout == readout
+
+    @pytest.mark.parametrize("name", ["projection", "read_out", "queries", "keys", "values"])
+    def test_the_first_step_of_adam_is_along_the_gradient(self, name):
+        """It moves every weight by the rate, against the sign of its gradient."""
+        tokens, labels = task(8, 1)
+        after = train([(tokens, labels)], SMALL).network
+        tiny = Descent(**{**vars(SMALL), "rate": 1e-12})
+        before = train([(tokens, labels)], tiny).network
+
+        def weights(network):
+            found = getattr(network, name)
+            return found if isinstance(found, np.ndarray) else found[0]
+
+        def loss():
+            return ((forward(before, tokens) - labels) ** 2).mean()
+
+        moved = weights(after) - weights(before)
+        assert np.allclose(abs(moved), 0.01, rtol=1e-3)
+        changed = weights(before)
+        for place in list(np.ndindex(changed.shape))[::7]:
+            changed[place] += 1e-6
+            above = loss()
+            changed[place] -= 2e-6
+            slope = (above - loss()) / 2e-6
+            changed[place] += 1e-6
+            assert np.sign(moved[place]) == -np.sign(slope)
+
+    def test_it_learns(self):
+        training = train(epochs(*task(400, 1), batch=50, number=15), SMALL, task(200, 2))
+        assert training.losses.shape == (120,) and training.losses[-10:].mean() < 0.5 * training.losses[:10].mean()
+        assert training.accuracies.shape == (24,) and training.accuracies.max() > 0.9
+        tokens, labels = task(200, 2)
+        assert training.network.accuracy(training.network.features(tokens), labels) == training.accuracies.max()
+
+    def test_the_same_seed_is_the_same_network(self):
+        some, same, other = (
+            train(epochs(*task(40, 1), batch=20, number=2), Descent((2,), 3, 6, seed=seed)) for seed in (1, 1, 2)
+        )
+        assert (some.network.projection == same.network.projection).all() and (some.losses == same.losses).all()
+        assert (some.network.projection != other.network.projection).all()
+
+    def test_first_weights_are_uniform(self):
+        network = train([task(2, 1)], Descent((2, 2), 8, 20, rate=1e-12)).network
+        for weights, inputs in ((network.projection, 5), (network.queries[1], 5), (network.values[0], 20)):
+            bound = 1 / np.sqrt(inputs)
+            assert 0.9 * bound < abs(weights).max() <= bound * (1 + 1e-6) and abs(weights.mean()) < 0.2 * bound
+
+    def test_decay_pulls_towards_zero(self):
+        tokens, labels = task(8, 1)
+        sizes = [
+            abs(train([(tokens, labels)] * 300, Descent((2,), 3, 6, rate=1e-2, decay=decay)).network.overlap).mean()
+            for decay in (0.0, 1.0)
+        ]
+        assert sizes[1] < 1e-3 * sizes[0]
+
+    def test_an_end_between_checks_is_checked_too(self):
+        training = train([task(8, 1)] * 7, SMALL, task(20, 2))
+        assert training.accuracies.shape == (2,)
+
+    def test_a_loss_that_is_not_finite_is_an_error(self):
+        tokens, labels = task(8, 1)
+        with pytest.raises(Diverged, match=r"the loss is .* at step 1; a smaller rate may help"):
+            train([(1e30 * tokens, labels)], Descent((2,), 3, 6))
+
+    def test_batches_must_fit(self):
+        with pytest.raises(ValueError, match="there must be at least one batch"):
+            train([], SMALL)
+        with pytest.raises(ValueError, match=r"labels must have shape \(8,\)"):
+            train([(task(8, 1)[0], np.ones(7))], SMALL)
+        with pytest.raises(ValueError, match=r"tokens must have shape \(P, 5, T\)"):
+            train([task(8, 1), task(8, 1, inputs=4)], SMALL)
+
+    def test_torch_is_left_as_it_was(self, torch):
+        state = torch.get_rng_state()
+        train([task(8, 1)], SMALL)
+        assert (torch.get_rng_state() == state).all() and torch_module() is torch
