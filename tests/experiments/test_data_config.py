@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from mfattn.experiments.data_config import DataConfig
 from mfattn.pipeline.errors import InputError
 
-from ...datasets.helpers import random_pixels, write_batches, write_idx
+from ..datasets.helpers import random_pixels, write_batches, write_idx
 
 PIXELS, LABELS = random_pixels(12, 5) | 1, np.arange(12) % 10
 
