@@ -1,6 +1,7 @@
 """The command line and the scripts."""
 
 import json
+import os
 import re
 import runpy
 import shlex
@@ -137,6 +138,14 @@ def test_the_config_reference_is_made_from_the_schema(root, capsys):
     assert capsys.readouterr().out == (root / "docs" / "configuration.md").read_text(), (
         "docs/configuration.md is old: mfattn schema --markdown > docs/configuration.md"
     )
+
+
+def test_a_command_computes_on_one_thread(root):
+    code = "import sys, mfattn.cli; assert 'numpy' not in sys.modules; import scipy.linalg, threadpoolctl as pools; "
+    code += "assert {pool['num_threads'] for pool in pools.threadpool_info()} == {1}"
+    threads = {"OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "3"}
+    process = subprocess.run([sys.executable, "-c", code], env=os.environ | threads, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
 
 
 STEPS = "steps={transient: 50, record: 50}"

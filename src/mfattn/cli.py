@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from mfattn.pipeline.experiment import Experiment
     from mfattn.pipeline.runs import Run
 
+# Libraries read it when they are loaded: results must not depend on their threads, and workers fill all cores.
+os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+
 RUN_EPILOG = """\
 exit status:
   0   complete

@@ -43,7 +43,14 @@ THEORIES: dict[str, tuple[str, ...]] = {
         "attention_substitution",
         "query_key_temperature",
     ),
-    "paths": (),
+    "paths": (
+        "width_sweep",
+        "path_kernels",
+        "image_paths",
+        "order_parameter_ablation",
+        "minima_map",
+        "solver_timing",
+    ),
 }
 """Experiments of each theory, by the value of the key `experiment`."""
 
