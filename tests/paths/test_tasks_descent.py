@@ -5,7 +5,18 @@ import builtins
 import numpy as np
 import pytest
 
-from mfattn.paths.tasks.descent import Descent, Diverged, MissingExtra, epochs, torch_module, train
+from mfattn.paths.tasks.descent import (
+    Descent,
+    Diverged,
+    MissingExtra,
+    State,
+    Trainer,
+    epochs,
+    network_of,
+    torch_module,
+    train,
+    weight_shapes,
+)
 
 from .test_tasks_trained import READOUTS, forward
 
@@ -36,6 +47,16 @@ def test_epochs_show_every_example_once():
     orders = np.concatenate([found for _, found in batches]).reshape(3, 10)
     assert (np.sort(orders, axis=1) == np.arange(10)).all() and (orders[0] != orders[1]).any()
     assert all((seen[:, 0, 0] == found).all() for seen, found in batches)
+
+
+def test_weights_become_a_network_without_torch():
+    shapes = weight_shapes(5, SMALL)
+    numbers = np.arange(sum(np.prod(shape) for shape in shapes), dtype=np.float32)
+    network = network_of(numbers, 5, SMALL)
+    assert network.heads == (2, 2) and network.projection[0, 1] == 1 and network.read_out[-1] == numbers[-1]
+    assert network.queries[0].flat[0] == 30 and network.values[1].flat[-1] == numbers[-7]
+    with pytest.raises(ValueError, match=f"weights must be {len(numbers)} numbers"):
+        network_of(numbers[1:], 5, SMALL)
 
 
 def test_a_missing_extra_is_named(monkeypatch):
@@ -106,6 +127,23 @@ class TestTraining:
         )
         assert (some.network.projection == same.network.projection).all() and (some.losses == same.losses).all()
         assert (some.network.projection != other.network.projection).all()
+
+    @pytest.mark.parametrize("precision", ["single", "double"])
+    def test_a_training_is_taken_up_to_the_bit(self, precision):
+        settings = Descent((2, 3), 3, 6, rate=1e-2, precision=precision)
+        batches = list(epochs(*task(80, 1), batch=16, number=2))
+        whole, part = Trainer(5, settings), Trainer(5, settings)
+        losses = [whole.step(*batch) for batch in batches]
+        again = [part.step(*batch) for batch in batches[:4]]
+        # As arrays on disk are.
+        kept = State(*(np.array(numbers) for numbers in part.state[:3]), part.state.steps)
+        part.step(*batches[0])
+        other = Trainer(5, settings, kept)
+        again += [other.step(*batch) for batch in batches[4:]]
+        assert losses == again and other.steps == len(batches) == whole.state.steps
+        for one, same in zip(whole.state[:3], other.state[:3], strict=True):
+            assert one.dtype == same.dtype and (one == same).all()
+        assert (whole.trained().overlap == other.trained().overlap).all()
 
     def test_first_weights_are_uniform(self):
         network = train([task(2, 1)], Descent((2, 2), 8, 20, rate=1e-12)).network

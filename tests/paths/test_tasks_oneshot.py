@@ -13,6 +13,7 @@ from mfattn.datasets.omniglot import OmniglotFolder
 from mfattn.paths.tasks.characters import Characters, generated_characters
 from mfattn.paths.tasks.encoding import Encoding, position_codes
 from mfattn.paths.tasks.oneshot import (
+    EncodedCharacters,
     draw_episodes,
     episode_images,
     fixed_context_episodes,
@@ -264,3 +265,19 @@ def test_alphabets_are_chosen(some):
 def test_what_cannot_be_says_why(some, call, message):
     with pytest.raises(ValueError, match=message):
         call(some)
+
+
+def test_characters_that_are_encoded_once_give_the_tokens_of_their_episodes(some):
+    encoding = Encoding(side=8, patch=4, channels=2)
+    vectors, small = encoding.label_vectors(3), resized_characters(some, 8)
+    tokens, labels = EncodedCharacters(small, encoding, vectors).episodes(5, seed=4)
+    shown = episode_images(some, draw_episodes(some.counts, 5, seed=4), 8)
+    assert (labels == shown.labels).all()
+    assert abs(tokens - encoding.encode(shown.images, shown.label_ids, vectors)).max() < 1e-13
+
+
+def test_drawings_without_variation_are_the_same():
+    same = generated_characters(1, 2, 3, evaluation=0, side=16, variation=0.0)
+    assert (same.of(1) == same.of(1)[0]).all() and (same.of(0)[0] != same.of(1)[0]).any()
+    with pytest.raises(ValueError, match="variation must be at least 0"):
+        generated_characters(1, 2, 3, evaluation=0, variation=-1.0)

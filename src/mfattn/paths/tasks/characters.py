@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mfattn.paths.checks import Array, Integers, checked_integer
+from mfattn.paths.checks import Array, Integers, checked_integer, checked_number
 
 Pixels = NDArray[np.uint8]
 
@@ -127,7 +127,14 @@ def alphabet_of(name: str) -> str:
 
 
 def generated_characters(
-    alphabets: int = 8, characters: int = 12, drawings: int = 20, *, evaluation: int = 2, side: int = 105, seed: int = 0
+    alphabets: int = 8,
+    characters: int = 12,
+    drawings: int = 20,
+    *,
+    evaluation: int = 2,
+    side: int = 105,
+    variation: float = 1.0,
+    seed: int = 0,
 ) -> Characters:
     r"""Characters of a few random strokes, each a cubic Bézier curve
 
@@ -144,6 +151,8 @@ def generated_characters(
         How many of the alphabets, the last ones, belong to the part ``images_evaluation``.
     side : int
         Rows and columns of a drawing.
+    variation : float
+        Factor of how much drawings of a character differ.
     seed : int
 
     Returns
@@ -165,6 +174,7 @@ def generated_characters(
     alphabets, characters = checked_integer("alphabets", alphabets, 1), checked_integer("characters", characters, 1)
     checked_integer("drawings", drawings, 1)
     checked_integer("side", side, 4)
+    checked_number("variation", variation, least=0.0)
     checked_integer("seed", seed, 0)
     background = alphabets - checked_integer("evaluation", evaluation, 0, alphabets)
     names, pixels = [], []
@@ -173,14 +183,14 @@ def generated_characters(
         for character in range(characters):
             rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(alphabet, character)))
             names.append(f"{part}/Alphabet_{alphabet:02}/character{character + 1:02}")
-            pixels.append(_inked(_curves(_control_points(drawings, rng), 2 * side), side))
+            pixels.append(_inked(_curves(_control_points(drawings, variation, rng), 2 * side), side))
     return Characters(tuple(names), (drawings,) * len(names), np.concatenate(pixels))
 
 
-def _control_points(drawings: int, rng: np.random.Generator) -> Array:
+def _control_points(drawings: int, variation: float, rng: np.random.Generator) -> Array:
     """Control points (drawings, strokes, 4, 2) of a new character; a square from 0 to 1 is the paper."""
     points = rng.uniform(0.15, 0.85, (rng.choice(STROKES), 4, 2))
-    jitter = rng.standard_normal((drawings, 4 + points.size))
+    jitter = variation * rng.standard_normal((drawings, 4 + points.size))
     shift, scale = SHIFT * jitter[:, :2], 1.0 + SCALE * jitter[:, 2]
     angle = TURN * jitter[:, 3]
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

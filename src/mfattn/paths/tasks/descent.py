@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mfattn.paths.attention import Readout
 from mfattn.paths.checks import Array, checked_array, checked_choice, checked_integer, checked_number
@@ -143,23 +144,20 @@ def train(
     ValueError
         If there is no batch, or its shapes do not agree.
     """
-    network: _Network | None = None
+    trainer: Trainer | None = None
     losses = []
     checks = _Checks(validation)
-    step = 0
-    for step, (tokens, labels) in enumerate(batches, start=1):
-        if network is None:
-            network = _Network(checked_array("tokens", tokens, ("P", "N0", "T")).shape[1], descent)
-        losses.append(network.step(tokens, labels))
-        if not math.isfinite(losses[-1]):
-            raise Diverged(f"the loss is {losses[-1]} at step {step}; a smaller rate may help")
-        if step % descent.check_every == 0:
-            checks.look_at(network)
-    if network is None:
+    for tokens, labels in batches:
+        if trainer is None:
+            trainer = Trainer(checked_array("tokens", tokens, ("P", "N0", "T")).shape[1], descent)
+        losses.append(trainer.step(tokens, labels))
+        if trainer.steps % descent.check_every == 0:
+            checks.look_at(trainer)
+    if trainer is None:
         raise ValueError("there must be at least one batch")
-    if step % descent.check_every:
-        checks.look_at(network)
-    return Training(checks.best or network.trained(), np.array(losses), np.array(checks.accuracies))
+    if trainer.steps % descent.check_every:
+        checks.look_at(trainer)
+    return Training(checks.best or trainer.trained(), np.array(losses), np.array(checks.accuracies))
 
 
 def torch_module() -> Any:
@@ -174,30 +172,118 @@ def torch_module() -> Any:
     return torch
 
 
-class _Network:
-    """A network in training: tensors of its weights, and the state of Adam."""
+class State(NamedTuple):
+    """Where a training stands: all that a step depends on, and changes.
 
-    def __init__(self, inputs: int, descent: Descent) -> None:
+    Parameters
+    ----------
+    weights, means, squares : (n,) arrays
+        All weights in one row, in the precision of the training, and the running means of their gradients and of the
+        squares of these.
+    steps : int
+        Steps so far.
+    """
+
+    weights: NDArray[np.floating]
+    means: NDArray[np.floating]
+    squares: NDArray[np.floating]
+    steps: int
+
+
+def weight_shapes(inputs: int, descent: Descent) -> list[tuple[int, ...]]:
+    """Shapes of all weights: projection, queries, keys and values of every layer, read-out.
+
+    >>> weight_shapes(5, Descent(heads=(2,), key_size=3, width=6))
+    [(6, 5), (2, 3, 5), (2, 3, 5), (2, 6, 6), (6,)]
+    """
+    size, width = descent.key_size, descent.width
+    queries = [(heads, size, inputs) for heads in descent.heads]
+    return [(width, inputs), *queries, *queries, *((heads, width, width) for heads in descent.heads), (width,)]
+
+
+def network_of(weights: NDArray[np.floating], inputs: int, descent: Descent) -> TrainedNetwork:
+    """The network of the weights of a `State`."""
+    shapes = weight_shapes(inputs, descent)
+    ends = np.cumsum([math.prod(shape) for shape in shapes])
+    if weights.shape != (ends[-1],):
+        raise ValueError(f"weights must be {ends[-1]} numbers, found {weights.shape}")
+    parts = np.split(weights.astype(np.float64), ends[:-1])
+    projection, *heads, read_out = (part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))
+    depth = len(descent.heads)
+    return TrainedNetwork(
+        heads[:depth], heads[depth : 2 * depth], heads[2 * depth :], projection, read_out, descent.readout
+    )
+
+
+class Trainer:
+    """A network in training, which can be taken up where it was left: with the same threads, to the bit.
+
+    Parameters
+    ----------
+    inputs : int
+        N0.
+    descent : Descent
+    state : State, optional
+        Where to go on; without it, first weights are drawn.
+
+    Raises
+    ------
+    MissingExtra
+        If torch is not installed.
+    """
+
+    def __init__(self, inputs: int, descent: Descent, state: State | None = None) -> None:
         torch = torch_module()
-        self.descent, self.inputs = descent, inputs
+        self.descent, self.inputs, self.steps = descent, inputs, 0
         self.kind = torch.float32 if descent.precision == "single" else torch.float64
-        self.generator = torch.Generator().manual_seed(descent.seed)
-        size, width = descent.key_size, descent.width
-        self.projection = self._uniform(inputs, width, inputs)
-        self.queries = [self._uniform(inputs, heads, size, inputs) for heads in descent.heads]
-        self.keys = [self._uniform(inputs, heads, size, inputs) for heads in descent.heads]
-        self.values = [self._uniform(width, heads, width, width) for heads in descent.heads]
-        self.read_out = self._uniform(width, width)
-        tensors = [self.projection, *self.queries, *self.keys, *self.values, self.read_out]
-        self.adam = torch.optim.Adam(tensors, lr=descent.rate, weight_decay=descent.decay)
+        shapes = weight_shapes(inputs, descent)
+        if state is None:
+            generator = torch.Generator().manual_seed(descent.seed)
+            self.tensors = [self._uniform(shape, generator) for shape in shapes]
+        else:
+            self.tensors = [tensor.requires_grad_() for tensor in self._split(state.weights)]
+        depth = len(descent.heads)
+        self.projection, *heads, self.read_out = self.tensors
+        self.queries, self.keys, self.values = heads[:depth], heads[depth : 2 * depth], heads[2 * depth :]
+        self.adam = torch.optim.Adam(self.tensors, lr=descent.rate, weight_decay=descent.decay)
+        if state is not None:
+            self.steps = state.steps
+            moments = zip(self.tensors, self._split(state.means), self._split(state.squares), strict=True)
+            for tensor, mean, square in moments:
+                step = torch.tensor(float(state.steps))
+                self.adam.state[tensor] = {"step": step, "exp_avg": mean, "exp_avg_sq": square}
 
-    def _uniform(self, fan_in: int, *shape: int) -> Any:
+    def _uniform(self, shape: tuple[int, ...], generator: Any) -> Any:
         """First weights as torch has them for linear layers: uniform, up to the inverse root of the inputs."""
-        numbers = torch_module().rand(*shape, generator=self.generator, dtype=self.kind)
-        return ((2.0 * numbers - 1.0) / math.sqrt(fan_in)).requires_grad_()
+        numbers = torch_module().rand(*shape, generator=generator, dtype=self.kind)
+        return ((2.0 * numbers - 1.0) / math.sqrt(shape[-1])).requires_grad_()
+
+    def _split(self, row: NDArray[np.floating]) -> list[Any]:
+        """Tensors of their own with the numbers of a row."""
+        shapes = weight_shapes(self.inputs, self.descent)
+        sizes = [math.prod(shape) for shape in shapes]
+        parts = torch_module().tensor(row, dtype=self.kind).split(sizes)
+        return [part.reshape(shape).clone() for part, shape in zip(parts, shapes, strict=True)]
+
+    @property
+    def state(self) -> State:
+        """Where the training stands after at least one step."""
+        moments = [self.adam.state[tensor] for tensor in self.tensors]
+        weights, means, squares = (
+            torch_module().cat([tensor.detach().flatten() for tensor in tensors]).numpy()
+            for tensors in (
+                self.tensors,
+                [moment["exp_avg"] for moment in moments],
+                [moment["exp_avg_sq"] for moment in moments],
+            )
+        )
+        return State(weights, means, squares, self.steps)
 
     def step(self, tokens: Array, labels: Array) -> float:
-        """One step; the loss before it."""
+        """One step; the loss before it.
+
+        Diverged if it is not finite.
+        """
         inputs = checked_array("tokens", tokens, ("P", self.inputs, "T"))
         targets = checked_array("labels", labels, (len(inputs),))
         outputs = self.outputs(self._tensor(inputs.swapaxes(1, 2)))
@@ -205,7 +291,11 @@ class _Network:
         self.adam.zero_grad()
         loss.backward()
         self.adam.step()
-        return float(loss.detach())
+        self.steps += 1
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise Diverged(f"the loss is {value} at step {self.steps}; a smaller rate may help")
+        return value
 
     def _tensor(self, values: Array) -> Any:
         return torch_module().as_tensor(np.ascontiguousarray(values), dtype=self.kind)
@@ -235,13 +325,8 @@ class _Network:
 
     def trained(self) -> TrainedNetwork:
         """The weights as they are now."""
-
-        def numbers(tensors: list[Any]) -> list[Array]:
-            return [tensor.detach().double().numpy().copy() for tensor in tensors]
-
-        projection, read_out = numbers([self.projection, self.read_out])
-        queries, keys, values = map(numbers, (self.queries, self.keys, self.values))
-        return TrainedNetwork(queries, keys, values, projection, read_out, self.descent.readout)
+        row = torch_module().cat([tensor.detach().flatten() for tensor in self.tensors])
+        return network_of(row.numpy(), self.inputs, self.descent)
 
 
 class _Checks:
@@ -252,12 +337,12 @@ class _Checks:
         self.accuracies: list[float] = []
         self.best: TrainedNetwork | None = None
 
-    def look_at(self, network: _Network) -> None:
-        """Note the accuracy of a network as it is now."""
+    def look_at(self, trainer: Trainer) -> None:
+        """Note the accuracy of a network in training."""
         if self.validation is None:
             return
         tokens, labels = self.validation
-        trained = network.trained()
+        trained = trainer.trained()
         accuracy = trained.accuracy(trained.features(tokens), labels)
         if accuracy > max(self.accuracies, default=-math.inf):
             self.best = trained

@@ -109,19 +109,32 @@ class Encoding:
         ValueError
             If the shapes do not agree.
         """
-        ids = np.asarray(label_ids)
         if images.ndim != 4 or images.dtype != np.uint8 or images.shape[1] != IMAGES:
             raise ValueError(f"images must be uint8 (P, 3, rows, columns), found {images.dtype} {images.shape}")
-        if ids.shape != images.shape[:2] or ids.dtype.kind not in "iu" or not np.isin(ids, range(IMAGES)).all():
-            raise ValueError(f"label_ids must be 0, 1 or 2, of shape {images.shape[:2]}")
-        vectors = checked_array("label_vectors", label_vectors, (IMAGES, self.inputs))
-        # An image is worked on before its pixels are repeated, which changes neither its mean nor its variance.
+        return self.assemble(self.cut(images), label_ids, label_vectors)
+
+    def cut(self, images: Pixels) -> Array:
+        """Patches (..., patches of an image, pixels) of images (..., rows, columns), resized and normalised.
+
+        Pixels are not repeated yet, which changes neither their mean nor their variance.
+        """
         pixels = (resized(images, self.side) / 255.0 - self.mean) / self.deviation
         patches = _patches(pixels, self.patch)
         patches -= patches.mean(axis=-1, keepdims=True)
         patches /= np.sqrt((patches**2).mean(axis=-1, keepdims=True) + EPSILON)
+        return patches
+
+    def assemble(self, patches: Array, label_ids: ArrayLike, label_vectors: ArrayLike) -> Array:
+        """Tokens (P, N0, tokens) of episodes whose images are patches (P, 3, patches of an image, pixels).
+
+        ValueError if the shapes do not agree.
+        """
+        ids = np.asarray(label_ids)
+        if ids.shape != patches.shape[:2] or ids.dtype.kind not in "iu" or not np.isin(ids, range(IMAGES)).all():
+            raise ValueError(f"label_ids must be 0, 1 or 2, of shape {patches.shape[:2]}")
+        vectors = checked_array("label_vectors", label_vectors, (IMAGES, self.inputs))
         rows = np.repeat(patches, self.channels, axis=-1) + vectors[ids][:, :, np.newaxis]
-        rows = rows.reshape(len(images), self.tokens, self.inputs) + position_codes(self.tokens, self.inputs)
+        rows = rows.reshape(len(patches), self.tokens, self.inputs) + position_codes(self.tokens, self.inputs)
         return np.ascontiguousarray(rows.swapaxes(1, 2))
 
 

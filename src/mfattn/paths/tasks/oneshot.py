@@ -8,14 +8,15 @@ References
 Tiberi, Mignacco, Irie and Sompolinsky, NeurIPS 2024 (arXiv 2405.15926), figure 3.
 """
 
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mfattn.paths.checks import Array, Integers, checked_integer
+from mfattn.paths.checks import Array, Integers, checked_array, checked_integer
 from mfattn.paths.tasks.characters import Characters, Drawings, Pixels
-from mfattn.paths.tasks.encoding import IMAGES
+from mfattn.paths.tasks.encoding import IMAGES, Encoding
 from mfattn.paths.tasks.resizing import resized
 
 UNKNOWN = 2
@@ -156,6 +157,40 @@ def resized_characters(source: Drawings, side: int) -> Characters:
         for number in range(count)
     ]
     return Characters(tuple(source.names), tuple(source.counts), np.stack(pixels))
+
+
+class EncodedCharacters:
+    """Characters of which every drawing is resized and normalised once, for many episodes.
+
+    Parameters
+    ----------
+    characters : Characters
+    encoding : Encoding
+    label_vectors : (3, N0) array
+
+    Examples
+    --------
+    >>> from mfattn.paths.tasks.characters import generated_characters
+    >>> encoding = Encoding(side=8, patch=4, channels=1)
+    >>> some = EncodedCharacters(generated_characters(1, 3, 4, evaluation=0), encoding, encoding.label_vectors(0))
+    >>> tokens, labels = some.episodes(per_class=5, seed=1)
+    >>> tokens.shape, labels.shape
+    ((10, 16, 12), (10,))
+    """
+
+    def __init__(self, characters: Characters, encoding: Encoding, label_vectors: ArrayLike) -> None:
+        self.characters, self.encoding = characters, encoding
+        self.label_vectors = checked_array("label_vectors", label_vectors, (IMAGES, encoding.inputs))
+
+    @cached_property
+    def _patches(self) -> Array:
+        return self.encoding.cut(self.characters.pixels)
+
+    def episodes(self, per_class: int, seed: int) -> tuple[Array, Array]:
+        """Tokens (P, N0, T) and labels (P,) of episodes that `draw_episodes` draws."""
+        drawn = draw_episodes(self.characters.counts, per_class, seed)
+        shown = self._patches[self.characters.starts[drawn.characters] + drawn.drawings]
+        return self.encoding.assemble(shown, drawn.label_ids, self.label_vectors), drawn.labels
 
 
 def fixed_context_episodes(

@@ -24,7 +24,7 @@ from functools import cached_property
 import numpy as np
 
 from mfattn.paths.attention import QueryKeyHead, Readout, path_features, paths_through
-from mfattn.paths.checks import Array, checked_array, checked_choice
+from mfattn.paths.checks import Array, checked_array, checked_choice, checked_integer, checked_number
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +93,11 @@ class TrainedNetwork:
         pairs = zip(self.queries, self.keys, strict=True)
         return tuple(tuple(map(QueryKeyHead, queries, keys)) for queries, keys in pairs)
 
+    @property
+    def magnitudes(self) -> tuple[Array, ...]:
+        """Sizes of the heads of every layer: Frobenius norms of their values."""
+        return tuple(np.sqrt((values**2).sum(axis=(1, 2))) for values in self.values)
+
     @cached_property
     def path_vectors(self) -> Array:
         """Vectors w (paths, N_1) of the paths."""
@@ -134,6 +139,39 @@ class TrainedNetwork:
     def accuracy(self, features: Array, labels: Array, kept: Sequence[Sequence[int]] | None = None) -> float:
         """Fraction of labels ±1 that are the signs of the outputs."""
         return float(np.mean(np.sign(self.outputs(features, kept)) == labels))
+
+
+@dataclass(frozen=True, eq=False)
+class RandomHeads:
+    """Queries and keys alone, of layers that no training has seen.
+
+    Parameters
+    ----------
+    layers : sequence of sequences of QueryKeyHead
+    readout : {'last_token', 'first_token', 'average_pooling'}
+    """
+
+    layers: tuple[tuple[QueryKeyHead, ...], ...]
+    readout: Readout = "average_pooling"
+
+    @classmethod
+    def drawn(cls, heads: Sequence[int], inputs: int, key_size: int, gain: float = 1.0, seed: int = 0) -> "RandomHeads":
+        """Normal weights of variance gain²/N0.
+
+        >>> RandomHeads.drawn((2, 1), inputs=6, key_size=3).features(np.ones((5, 6, 4))).shape
+        (5, 6, 2)
+        """
+        gain = checked_number("gain", gain, above=0.0)
+        rng = np.random.default_rng(checked_integer("seed", seed, 0))
+        layers = []
+        for number in heads:
+            drawn = [QueryKeyHead.random(inputs, key_size, rng) for _ in range(checked_integer("heads", number, 1))]
+            layers.append(tuple(QueryKeyHead(gain * head.queries, gain * head.keys) for head in drawn))
+        return cls(tuple(layers))
+
+    def features(self, tokens: Array) -> Array:
+        """Features (P, N0, paths) of tokens (P, N0, T)."""
+        return path_features(tokens, self.layers, self.readout)
 
 
 def without_heads(heads: Sequence[int], dropped: Sequence[tuple[int, int]]) -> tuple[tuple[int, ...], ...]:
