@@ -71,6 +71,20 @@ CONFIG_NAMES = (
     "sdm_geometry",
     "sdm_projections",
     "sdm_query_key",
+    "paths_four_paths",
+    "paths_two_paths",
+    "paths_random_teacher",
+    "paths_kernels",
+    "paths_ablation",
+    "paths_ablation_two",
+    "paths_width_law",
+    "paths_temperature",
+    "paths_temperature_teacher",
+    "paths_minima",
+    "paths_narrow",
+    "paths_solver_timing",
+    "paths_images_random",
+    "paths_images",
 )
 SCRIPTS = {"finite_size_bifurcation": "finite_size"} | {
     name: theory for theory in ("sdm", "paths") for name in THEORIES[theory]

@@ -166,6 +166,15 @@ SMALL_RUNS = {
         *("radii=[2]", "initialisations=1", "training.number=60", "test.number=30", "learning.epochs=2"),
         "evaluation={flips: [0, 8], queries: 5}",
     ),
+    "paths_kernels": ("widths=[100]", "task.test_per_class=1"),
+    "paths_ablation": ("widths=[300]", "task.test_per_class=20"),
+    "paths_width_law": (),
+    "paths_images_random": (
+        "task.characters={source: generated, alphabets: 3, unseen: 1, characters: 3, drawings: 4}",
+        *("task.encoding={side: 16, patch: 8, channels: 1}", "task.examples=24", "task.test_examples=40"),
+        *("widths=[6]", "temperatures=[0.2]", "pruning=~"),
+    ),
+    "paths_": ("posterior=~", "widths=[100]", "figure={}", "task.test_per_class=20"),
     "": (STEPS, "sweep.num=20"),
 }
 """Settings by which a command of the README becomes quick."""

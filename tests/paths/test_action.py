@@ -31,9 +31,14 @@ NETWORKS = [
 shapes = st.sampled_from(NETWORKS)
 
 
-def differences(function, x, step=1e-5):
-    """Central differences along every coordinate."""
-    return np.array([(function(x + step * unit) - function(x - step * unit)) / (2 * step) for unit in np.eye(len(x))])
+def differences(function, x, step=1e-3):
+    """Differences of fourth order along every coordinate."""
+
+    def along(unit):
+        near, far = (function(x + length * unit) - function(x - length * unit) for length in (step, 2 * step))
+        return (8 * near - far) / (12 * step)
+
+    return np.array([along(unit) for unit in np.eye(len(x))])
 
 
 # Values
@@ -154,10 +159,10 @@ def test_gradient_and_hessian_are_those_of_finite_differences(network, seed):
     value, gradient = action.value_and_gradient(x)
     assert value == pytest.approx(action.expand(x).energy + action.expand(x).entropy)
     expected = differences(lambda place: action.value_and_gradient(place)[0], x)
-    np.testing.assert_allclose(gradient, expected, rtol=1e-8, atol=1e-7)
+    assert relative(gradient, expected) < 1e-8
     hessian = action.hessian(x)
     expected = differences(lambda place: action.value_and_gradient(place)[1], x)
-    np.testing.assert_allclose(hessian, expected, rtol=1e-7, atol=1e-6)
+    assert relative(hessian, expected) < 1e-8
     directions = np.random.default_rng(seed + 1).normal(size=(2, len(x)))
     np.testing.assert_allclose(action.hessian_product(x, directions), directions @ hessian, rtol=1e-11, atol=1e-11)
     np.testing.assert_allclose(action.hessian_product(x, directions[0]), directions[0] @ hessian, atol=1e-10)
@@ -171,9 +176,8 @@ def test_reduced_gradient_is_that_of_finite_differences(network, seed):
     direction = random_order(seed + 1, network.sizes[0])
     value, gradient = action.reduced_value_and_gradient(order)
     assert value == pytest.approx(action.value(order), rel=1e-13)
-    step = 1e-5
-    slope = (action.value(order + step * direction) - action.value(order - step * direction)) / (2 * step)
-    assert np.sum(gradient * direction) == pytest.approx(slope, rel=1e-6, abs=1e-6)
+    slope = differences(lambda length: action.value(order + length[0] * direction), np.zeros(1))[0]
+    assert abs(np.sum(gradient * direction) - slope) < 1e-8 * np.linalg.norm(gradient) * np.linalg.norm(direction)
 
 
 def test_both_ways_to_second_derivatives_agree():
@@ -202,6 +206,17 @@ def test_a_kernel_that_is_not_positive_definite_is_refused():
         action.energy(-10 * np.eye(4))
     with pytest.raises(ValueError, match="positive definite"):
         action.entropy((-np.eye(4), np.eye(2), np.eye(1)))
+    for call in (action.value, action.eliminate, action.reduced_value_and_gradient):
+        with pytest.raises(ValueError, match="a block of the order parameter must be positive definite"):
+            call(np.diag([1.0, 1.0, 1.0, -1e-3]))
+
+
+def test_blocks_and_coordinates_of_a_wrong_number_are_refused():
+    action = random_action(1, NETWORKS[1])
+    with pytest.raises(ValueError, match="blocks must be 3, U_1 to U_a, found 1"):
+        action.entropy((np.eye(4),))
+    with pytest.raises(ValueError, match=r"coordinates must have shape \(14,\), found \(3,\)"):
+        action.value_and_gradient(np.zeros(3))
 
 
 @pytest.mark.parametrize(
@@ -210,6 +225,9 @@ def test_a_kernel_that_is_not_positive_definite_is_refused():
         ({"temperature": 0}, "temperature must be above 0"),
         ({"temperature": -1.0}, "temperature must be above 0"),
         ({"labels": np.ones(3)}, r"labels must have shape \(4,\)"),
+        ({"labels": 1.0}, r"labels must have shape \(4,\)"),
+        ({"labels": ["a", "b", "c", "d"]}, "labels must be an array of real numbers"),
+        ({"labels": [[1], [1, 2], [1], [1]]}, "labels must be an array of real numbers"),
         ({"labels": np.ones((4, 2))}, r"labels must have shape \(4, 1\)"),
         ({"network": Network((3,), (5, 5))}, "3 paths of the network, found 2"),
         ({"network": Network((2,), (5, 5), outputs=2)}, r"labels must have shape \(4, 2\)"),

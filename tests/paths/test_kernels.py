@@ -109,6 +109,8 @@ def test_vectors_of_symmetric_matrices_keep_the_inner_product(size, seed):
     [
         (lambda: PathKernels(np.ones((2, 3))), "features must have shape"),
         (lambda: PathKernels([[[np.nan]]]), "features must be finite"),
+        (lambda: PathKernels([[[1.0, 2.0], [3.0]]]), "features must be an array of real numbers"),
+        (lambda: PathKernels(np.full((1, 1, 1), 1j)), "features must be an array of real numbers"),
         (lambda: PathKernels(np.ones((2, 3, 4))).kernel(np.eye(3)), "square with 4 rows"),
         (lambda: PathKernels(np.ones((2, 3, 4))).pull_back(np.eye(3)), "2 rows per output"),
         (lambda: PathKernels(np.ones((2, 3, 4))).cross(np.eye(4), np.ones((2, 3, 2))), "features must have shape"),

@@ -26,6 +26,9 @@ def test_arrays_and_numbers_are_taken():
     ("settings", "message"),
     [
         ({"heads": ()}, "at least one layer"),
+        ({"heads": 2}, "heads must be a list of numbers, found 2"),
+        ({"widths": 10}, "widths must be a list of numbers, found 10"),
+        ({"widths": (10, float("nan"), 10)}, "widths must be a number, found nan"),
         ({"heads": (2, 0)}, "heads must be at least 1, found 0"),
         ({"heads": (2, 2.5)}, "heads must be an integer"),
         ({"widths": (10, 10)}, "widths must be 3 numbers for 2 layers, found 2"),

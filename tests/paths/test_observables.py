@@ -95,6 +95,10 @@ def test_scores_are_sums_over_pairs():
         np.testing.assert_allclose(np.concatenate(head_scores(order, heads, name)), values / values.max())
 
 
+def test_nothing_has_no_score():
+    assert not np.concatenate(head_scores(np.zeros((4, 4)), (2, 2))).any()
+
+
 def test_scores_of_several_outputs_add_their_entries():
     order = random_order(1, 8)
     added = np.abs(order).reshape(4, 2, 4, 2).sum(axis=(1, 3))
@@ -162,6 +166,10 @@ def test_overlaps_of_drawn_weights_have_the_mean_of_infinite_width():
         (lambda: head_scores(np.eye(4), (2, 2), "mean"), "score must be one of sum, scaled"),
         (lambda: pruned(Network((1,), (5, 5)), np.ones((1, 1, 1)), [(0, 0)]), "at least one head must stay"),
         (lambda: kernel_alignment(np.eye(3), [1, 1]), "kernel must have shape"),
+        (lambda: kernel_alignment(np.eye(2), [0, 0]), "labels must not all be 0"),
+        (lambda: kernel_target_alignment(np.zeros((2, 2)), [1, 1]), "kernel must not all be 0"),
+        (lambda: silenced(np.eye(3), (2, 2), 0, 0), "square with 4 rows"),
+        (lambda: path_products([np.ones((2, 3, 3)), np.ones((2, 4, 4))], np.ones(4)), "lead to 4 weights"),
     ],
 )
 def test_mistakes_are_named(call, message):

@@ -209,6 +209,13 @@ def test_scores_of_sampled_networks():
     [
         (lambda: accuracy([1.0, 2.0], [1, 0]), "labels of two classes must be 1 or -1, found 0"),
         (lambda: accuracy([1.0, 2.0], [1]), "labels must have shape"),
+        (lambda: accuracy(1.0, [1]), "mean must have shape"),
+        (lambda: brier_score([1.0], [-0.5], [1]), "variance must not be negative, found -0.5"),
+        (lambda: squared_error([1.0], [1.0, 2.0], [1.0]), "variance must have shape"),
+        (
+            lambda: Predictor(random_action(1, Network((2,), (5, 5))), np.triu(np.ones((2, 2)))),
+            "order must be symmetric",
+        ),
         (lambda: sampled_accuracy([1.0], [1.0], [0.5]), "must be 1 or -1, found 0.5"),
         (lambda: Predictor(random_action(1, Network((2,), (5, 5))), np.eye(2), "both"), "form must be one of"),
         (lambda: Predictor(random_action(1, Network((2,), (5, 5))), np.eye(2)).mean(np.ones((2, 5))), "features must"),

@@ -110,11 +110,11 @@ def test_methods_agree_and_the_saddle_point_equation_holds(shape, width, tempera
     first = solve(action, starts="gp")
     second = solve(action, method="reduced", starts=[first.U1])
     assert second.value == pytest.approx(first.value, rel=1e-11, abs=1e-9)
-    assert relative(second.U1, first.U1) < 1e-8
+    assert relative(second.U1, first.U1) < 1e-10
     inverse = np.kron(np.eye(heads[0]), np.linalg.inv(first.blocks[1])) / variances[1]
     expected = np.linalg.inv(inverse + action.energy_gradient(first.U1) / widths[0])
-    assert relative(expected, first.U1) < 1e-9
-    assert relative(action.eliminate(first.U1)[-1], first.Ua) < 1e-9
+    assert relative(expected, first.U1) < 1e-10
+    assert relative(action.eliminate(first.U1)[-1], first.Ua) < 1e-10
     assert np.abs(action.value_and_gradient(first.x)[1]).max() < 1e-8 * max(widths)
 
 
@@ -152,20 +152,29 @@ def test_turning_the_inputs_changes_nothing(seed):
     np.testing.assert_allclose(other.U1, one.U1, atol=1e-9)
 
 
-def test_heads_that_do_the_same_count_the_same():
-    features = random_features(3, 10, 6, 2)
-    network = Network((2, 2), (15, 15, 15))
-    labels = np.sign(np.random.default_rng(1).normal(size=10))
+@settings(max_examples=10)
+@given(st.integers(0, 1000), st.floats(2, 100))
+def test_heads_that_do_the_same_are_one_head_but_for_their_prior(seed, width):
+    network = Network((2, 2), (width,) * 3)
+    features, labels = random_features(seed, 10, 6, 2), np.sign(np.random.default_rng(seed).normal(size=10))
     twice = np.repeat(features, 2, axis=2) / np.sqrt(2)
-    order = solve(Action(network, PathKernels(twice), labels, 0.1)).U1
+    order = solve(Action(network, PathKernels(twice), labels, 0.1), starts="gp").U1
     swapped = [1, 0, 3, 2]
     np.testing.assert_allclose(order, order[np.ix_(swapped, swapped)], atol=1e-9)
+    # The difference of two equal heads is not seen by the data, and stays as it is without them.
+    seen = np.kron(np.eye(2), [1, 1]) / np.sqrt(2)
+    unseen = np.kron(np.eye(2), [1, -1]) / np.sqrt(2)
+    np.testing.assert_allclose(seen @ order @ unseen.T, 0, atol=1e-9)
 
 
-def test_infinite_width_is_a_gaussian_process():
-    network = Network((2, 2), (1e8, 1e8, 1e8), (1, 0.7, 1.3, 1.1))
-    action = random_action(1, network)
-    np.testing.assert_allclose(solve(action).U1, network.gaussian_process_scale * np.eye(4), atol=1e-6)
+@settings(max_examples=10)
+@given(st.integers(0, 1000), st.sampled_from([((4,), 1), ((2, 2), 1), ((2, 1, 2), 1), ((2, 2), 2)]))
+def test_infinite_width_is_a_gaussian_process(seed, shape):
+    heads, outputs = shape
+    variances = np.exp(0.3 * np.random.default_rng(seed).normal(size=len(heads) + 2))
+    network = Network(heads, (1e8,) * (len(heads) + 1), variances, outputs)
+    order = solve(random_action(seed, network)).U1
+    np.testing.assert_allclose(order, network.gaussian_process_scale * np.eye(network.sizes[0]), atol=1e-5)
 
 
 def test_error_of_infinite_width_falls_with_the_width():
@@ -175,29 +184,6 @@ def test_error_of_infinite_width_falls_with_the_width():
 
 
 # Where it is hard
-
-
-@pytest.mark.parametrize("width", [1, 10, 1e3, 1e5])
-@pytest.mark.parametrize("temperature", [1e-8, 1e-4, 0.1])
-def test_any_width_and_temperature(width, temperature):
-    for heads, inputs in (((2, 2), 3), ((2, 1, 2), 8)):
-        action = random_action(3, Network(heads, (width,) * (len(heads) + 1)), inputs=inputs, temperature=temperature)
-        certificate = solve(action, starts="gp").certificate
-        assert certificate.gradient_norm <= max(1e-10, certificate.rounding)
-        assert certificate.smallest_curvature > 0
-
-
-def test_more_examples_than_features_at_a_small_temperature():
-    action = random_action(2, Network((2, 2), (5, 5, 5)), examples=60, inputs=4, temperature=1e-8)
-    certificate = solve(action, starts="gp").certificate
-    assert certificate.gradient_norm < 1e-10
-
-
-def test_sixty_four_paths():
-    action = random_action(1, Network((4, 4, 4), (30,) * 4), examples=30, inputs=10, temperature=0.01)
-    certificate = solve(action, starts="gp").certificate
-    assert certificate.gradient_norm < 1e-10
-    assert 0 < certificate.smallest_curvature < certificate.largest_curvature
 
 
 def test_conjugate_gradients_find_the_same_minimum():
@@ -288,6 +274,8 @@ def test_no_finite_start_is_an_error():
         ({"method": "adam"}, "method must be one of noncentred, reduced"),
         ({"starts": "many"}, "starts must be one of auto, gp, all"),
         ({"starts": [np.eye(3)]}, "starts must have shape"),
+        ({"starts": [np.diag([1.0, 1.0, 1.0, -1.0])]}, "starts must be positive definite"),
+        ({"starts": []}, "starts must hold at least one U_1"),
         ({"random_starts": -1}, "random_starts must be at least 0"),
         ({"seed": -1}, "seed must be at least 0"),
     ],
@@ -295,3 +283,18 @@ def test_no_finite_start_is_an_error():
 def test_mistakes_are_named(settings, message):
     with pytest.raises(ValueError, match=message):
         solve(random_action(1, Network((2, 2), (4, 4, 4))), **settings)
+
+
+@pytest.mark.parametrize(
+    ("networks", "temperatures", "message"),
+    [
+        ([], [0.1], "must have networks and temperatures"),
+        ([Network((2, 2), (4, 4, 4))], [], "must have networks and temperatures"),
+        ([Network((2, 2), (4, 4, 4)), Network((4,), (4, 4))], [0.1], "the same heads and outputs"),
+        ([Network((2, 2), (4, 4, 4))], [0.0], "temperature must be above 0"),
+    ],
+)
+def test_mistakes_of_a_grid_are_named(networks, temperatures, message):
+    action = random_action(1, Network((2, 2), (4, 4, 4)))
+    with pytest.raises(ValueError, match=message):
+        solve_grid(networks, action.kernels, action.labels[:, 0], temperatures)

@@ -49,6 +49,9 @@ THEORIES: dict[str, tuple[str, ...]] = {
         "image_paths",
         "order_parameter_ablation",
         "minima_map",
+        "width_law",
+        "temperature_selection",
+        "narrow_widths",
         "solver_timing",
     ),
 }

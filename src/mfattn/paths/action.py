@@ -26,16 +26,25 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mfattn.paths.checks import Array, checked_array, checked_number
+from mfattn.paths.checks import Array, checked_array, checked_number, checked_real
 from mfattn.paths.coordinates import Coordinates, entropy_of, to_triangles
 from mfattn.paths.elimination import eliminate
 from mfattn.paths.kernels import PathKernels
 from mfattn.paths.network import Network
 from mfattn.paths.regression import NotPositiveDefinite, Regression
-from mfattn.paths.symmetric import inverse, symmetrised, to_matrix, to_vector
+from mfattn.paths.symmetric import (
+    checked_positive_definite,
+    checked_symmetric,
+    inverse,
+    symmetrised,
+    to_matrix,
+    to_vector,
+)
 
 AT_ONCE = 256
 """Columns of a Hessian that are computed together."""
+
+BLOCK = "a block of the order parameter"
 
 
 class Action:
@@ -71,13 +80,11 @@ class Action:
     def __init__(self, network: Network, kernels: PathKernels, labels: ArrayLike, temperature: float) -> None:
         if network.paths != kernels.paths:
             raise ValueError(f"features must have the {network.paths} paths of the network, found {kernels.paths}")
-        shape = (
-            (kernels.examples,)
-            if network.outputs == 1 and np.ndim(labels) == 1
-            else (kernels.examples, network.outputs)
-        )
+        given = checked_real("labels", labels)
+        shape = (kernels.examples, network.outputs)
         self.network, self.kernels = network, kernels
-        self.labels = checked_array("labels", labels, shape).reshape(kernels.examples, network.outputs)
+        self.labels = checked_array("labels", given, shape[: max(given.ndim, 1)] if network.outputs == 1 else shape)
+        self.labels = self.labels.reshape(shape)
         self.temperature = checked_number("temperature", temperature, above=0)
         self.coordinates = Coordinates(network)
         basis, self._reduced = kernels.compressed
@@ -95,27 +102,29 @@ class Action:
 
     def energy(self, order: ArrayLike) -> float:
         """Energy at U_1, which may be singular, as that of fewer weights than paths is."""
-        return self.regression(self._checked(order)).energy + self.energy_offset
+        return self.regression(self._symmetric(order)).energy + self.energy_offset
 
     def energy_gradient(self, order: ArrayLike) -> Array:
         """Gradient E' of the energy by U_1, symmetric."""
-        return self.regression(self._checked(order)).gradient
+        return self.regression(self._symmetric(order)).gradient
 
     def entropy(self, blocks: Sequence[ArrayLike]) -> float:
         """Entropy at blocks U_1 ... U_L, U_a, which must be positive definite."""
-        matrices = [_checked_matrix(block, size) for block, size in zip(blocks, self.network.sizes, strict=True)]
-        try:
-            return entropy_of(self.network, to_triangles(self.network, matrices))
-        except np.linalg.LinAlgError:
-            raise ValueError("the blocks of the order parameter must be positive definite") from None
+        if len(blocks) != len(self.network.sizes):
+            raise ValueError(f"blocks must be {len(self.network.sizes)}, U_1 to U_a, found {len(blocks)}")
+        matrices = [
+            checked_positive_definite(BLOCK, block, size)
+            for block, size in zip(blocks, self.network.sizes, strict=True)
+        ]
+        return entropy_of(self.network, to_triangles(self.network, matrices))
 
     def eliminate(self, order: ArrayLike) -> tuple[Array, ...]:
         """Blocks U_2 ... U_L, U_a at which the action is least, given a positive definite U_1."""
-        return eliminate(self.network, self._checked(order))
+        return eliminate(self.network, self._positive_definite(order))
 
     def value(self, order: ArrayLike) -> float:
         """2S at U_1, least over the other blocks."""
-        matrix = self._checked(order)
+        matrix = self._positive_definite(order)
         return self.energy(matrix) + self.entropy((matrix, *self.eliminate(matrix)))
 
     def reduced_value_and_gradient(self, order: ArrayLike) -> tuple[float, Array]:
@@ -124,7 +133,7 @@ class Action:
         As the others are at a minimum, the gradient is
         :math:`E' + N_1 [(I \otimes U_2^{-1})/\sigma_1^2 - U_1^{-1}]`.
         """
-        matrix = self._checked(order)
+        matrix = self._positive_definite(order)
         regression, upper = self.regression(matrix), self.eliminate(matrix)
         above = np.kron(np.eye(self.network.heads[0]), inverse(upper[0]))
         slope = self.network.widths[0] * (above / self.network.variances[1] - inverse(matrix))
@@ -152,6 +161,8 @@ class Action:
 
     def expand(self, x: Array) -> "Expansion | None":
         """Value and derivatives of 2S at non-centred coordinates, None where it cannot be computed."""
+        if x.shape != (self.coordinates.size,):
+            raise ValueError(f"coordinates must have shape ({self.coordinates.size},), found {x.shape}")
         with np.errstate(over="ignore", invalid="ignore"):
             try:
                 return Expansion(self, x)
@@ -165,9 +176,13 @@ class Action:
             raise ValueError("the action is not finite at these coordinates")
         return expansion
 
-    def _checked(self, order: ArrayLike) -> Array:
+    def _symmetric(self, order: ArrayLike) -> Array:
         """U_1 as a finite symmetric matrix of the right size."""
-        return _checked_matrix(order, self.network.sizes[0])
+        return checked_symmetric(BLOCK, order, self.network.sizes[0])
+
+    def _positive_definite(self, order: ArrayLike) -> Array:
+        """U_1, which must be positive definite."""
+        return checked_positive_definite(BLOCK, order, self.network.sizes[0])
 
 
 class Expansion:
@@ -221,11 +236,3 @@ class Expansion:
             moved = to_matrix(to_vector(pushed[2]) @ curvature, len(self.frame.order))
             rows.append(self.frame.pull(pushed, self.regression.gradient, moved))
         return symmetrised(np.concatenate(rows))
-
-
-def _checked_matrix(matrix: ArrayLike, size: int) -> Array:
-    """A finite symmetric matrix of a size."""
-    found = checked_array("a block of the order parameter", matrix, (size, size))
-    if not np.allclose(found, found.T, rtol=1e-10, atol=1e-10 * np.abs(found).max()):
-        raise ValueError("a block of the order parameter must be symmetric")
-    return symmetrised(found)

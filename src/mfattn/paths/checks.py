@@ -1,28 +1,15 @@
 """What is asked for, checked once at the door."""
 
 import math
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Array = NDArray[np.float64]
-Integers = NDArray[np.int64]
+from mfattn import checks
+from mfattn.checks import Array, Integers, checked_choice, checked_integer
 
-
-def checked_integer(name: str, value: Any, least: int, most: int | None = None) -> int:
-    """VALUE as an int from LEAST to MOST, or a ValueError that says what NAME must be.
-
-    >>> checked_integer("states", 30, 1)
-    30
-    """
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
-        raise ValueError(f"{name} must be an integer, found {value!r}")
-    if most is None and value < least:
-        raise ValueError(f"{name} must be at least {least}, found {value}")
-    if most is not None and not least <= value <= most:
-        raise ValueError(f"{name} must be {least} to {most}, found {value}")
-    return int(value)
+__all__ = ["Array", "Integers", "checked_array", "checked_choice", "checked_integer", "checked_number", "checked_real"]
 
 
 def checked_number(name: str, value: Any, *, above: float = -math.inf, least: float = -math.inf) -> float:
@@ -31,25 +18,29 @@ def checked_number(name: str, value: Any, *, above: float = -math.inf, least: fl
     >>> checked_number("temperature", 0.01, above=0)
     0.01
     """
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
-        raise ValueError(f"{name} must be a number, found {value!r}")
-    if not math.isfinite(value):
+    number = checks.checked_number(name, value)
+    if not math.isfinite(number):
         raise ValueError(f"{name} must be finite, found {value}")
-    if value <= above:
+    if number <= above:
         raise ValueError(f"{name} must be above {above:g}, found {value}")
-    if value < least:
+    if number < least:
         raise ValueError(f"{name} must be at least {least:g}, found {value}")
-    return float(value)
+    return number
 
 
-def checked_choice(name: str, value: Any, choices: Any) -> None:
-    """A ValueError unless VALUE is one of the strings of a Literal.
+def checked_real(name: str, values: ArrayLike) -> Array:
+    """VALUES as floats of any shape, or a ValueError where they are no real numbers, or rows of different lengths.
 
-    >>> from typing import Literal
-    >>> checked_choice("head", "first", Literal["first", "last"])
+    >>> checked_real("labels", [[1, 2]])
+    array([[1., 2.]])
     """
-    if value not in get_args(choices):
-        raise ValueError(f"{name} must be one of {', '.join(get_args(choices))}, found {value!r}")
+    try:
+        found = np.asarray(values)
+    except ValueError:
+        found = np.empty(0, dtype=object)
+    if found.dtype.kind not in "biuf":
+        raise ValueError(f"{name} must be an array of real numbers")
+    return found.astype(np.float64, copy=False)
 
 
 def checked_array(name: str, values: ArrayLike, shape: tuple[int | str, ...]) -> Array:
@@ -58,7 +49,7 @@ def checked_array(name: str, values: ArrayLike, shape: tuple[int | str, ...]) ->
     >>> checked_array("labels", [1, -1], ("P",))
     array([ 1., -1.])
     """
-    found = np.asarray(values, dtype=np.float64)
+    found = checked_real(name, values)
     wanted = "(" + ", ".join(map(str, shape)) + ("," if len(shape) == 1 else "") + ")"
     fits = found.ndim == len(shape) and all(
         isinstance(length, str) or length == have for length, have in zip(shape, found.shape, strict=True)

@@ -253,7 +253,7 @@ def _newton(network: Network, order: Array, blocks: list[Array]) -> tuple[Array,
         step *= min(1.0, 1.0 / np.abs(step).max(initial=1e-300))
         new = Chain(network, chain.moved(step))
         new_size = np.abs(new.upper_gradient()).max()
-        if new_size < size or new_size > 1e-9 * max(network.widths):
+        if new_size < size or new_size > 1e-5 * max(network.widths):
             chain, size = new, new_size
         else:
             return tuple(chain.blocks[1:])

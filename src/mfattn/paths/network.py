@@ -58,19 +58,22 @@ class Network:
     def __init__(
         self, heads: Sequence[int], widths: Sequence[float], variances: float | Sequence[float] = 1.0, outputs: int = 1
     ) -> None:
+        for name, numbers in (("heads", heads), ("widths", widths)):
+            if isinstance(numbers, int | float | np.number):
+                raise ValueError(f"{name} must be a list of numbers, found {numbers}")
         if len(heads) == 0:
             raise ValueError("heads must name those of at least one layer, found none")
         given = _as_many(variances, len(heads) + 2)
         for name, values, wanted in (("widths", widths, len(heads) + 1), ("variances", given, len(heads) + 2)):
             if len(values) != wanted:
                 raise ValueError(f"{name} must be {wanted} numbers for {len(heads)} layers, found {len(values)}")
-        numbers = {
+        checked: dict[str, object] = {
             "heads": tuple(checked_integer("heads", number, 1) for number in heads),
             "widths": tuple(checked_number("widths", number, above=0) for number in widths),
             "variances": tuple(checked_number("variances", number, above=0) for number in given),
             "outputs": checked_integer("outputs", outputs, 1),
         }
-        for name, value in numbers.items():
+        for name, value in checked.items():
             object.__setattr__(self, name, value)
 
     @property

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mfattn.paths.checks import Array, checked_array, checked_choice, checked_integer
 from mfattn.paths.network import Network
+from mfattn.paths.symmetric import checked_symmetric
 
 Score = Literal["sum", "scaled"]
 
@@ -40,8 +41,7 @@ def kernel_alignment(kernel: ArrayLike, labels: ArrayLike) -> Alignment:
     >>> kernel_alignment([[2.0, 0.0], [0.0, 3.0]], [3.0, 4.0]).overlaps.tolist()
     [0.8, 0.6]
     """
-    targets = checked_array("labels", labels, ("P",))
-    matrix = checked_array("kernel", kernel, (len(targets), len(targets)))
+    matrix, targets = _checked_pair(kernel, labels)
     values, vectors = np.linalg.eigh(matrix)
     overlaps = np.abs(vectors.T @ targets) / np.linalg.norm(targets)
     return Alignment(values[::-1], overlaps[::-1])
@@ -53,9 +53,18 @@ def kernel_target_alignment(kernel: ArrayLike, labels: ArrayLike) -> float:
     >>> kernel_target_alignment([[1.0, -1.0], [-1.0, 1.0]], [1, -1])
     1.0
     """
-    targets = checked_array("labels", labels, ("P",))
-    matrix = checked_array("kernel", kernel, (len(targets), len(targets)))
+    matrix, targets = _checked_pair(kernel, labels)
     return float(targets @ matrix @ targets / (np.linalg.norm(matrix) * (targets @ targets)))
+
+
+def _checked_pair(kernel: ArrayLike, labels: ArrayLike) -> tuple[Array, Array]:
+    """A kernel and labels, neither of which may vanish."""
+    targets = checked_array("labels", labels, ("P",))
+    matrix = checked_symmetric("kernel", kernel, len(targets))
+    for name, values in (("labels", targets), ("kernel", matrix)):
+        if not values.any():
+            raise ValueError(f"{name} must not all be 0")
+    return matrix, targets
 
 
 def paths_through(heads: Sequence[int], layer: int, head: int) -> NDArray[np.bool_]:
@@ -97,10 +106,7 @@ def head_scores(order: ArrayLike, heads: Sequence[int], score: Score = "sum") ->
     """
     checked_choice("score", score, Score)
     paths = math.prod(heads)
-    matrix = checked_array("order", order, ("p", "p"))
-    outputs, rest = divmod(len(matrix), paths)
-    if rest or matrix.shape[0] != matrix.shape[1]:
-        raise ValueError(f"order must be square with {paths} rows per output, found {matrix.shape}")
+    matrix, outputs = _checked_order(order, paths)
     sizes = np.abs(matrix).reshape(paths, outputs, paths, outputs).sum(axis=(1, 3))
     scores = []
     for layer, number in enumerate(heads):
@@ -108,7 +114,16 @@ def head_scores(order: ArrayLike, heads: Sequence[int], score: Score = "sum") ->
         rows, both = passes @ sizes.sum(axis=1), np.einsum("hp,pq,hq->h", passes, sizes, passes)
         scores.append(2 * rows - both if score == "sum" else (rows - both) / number + both)
     largest = max(values.max() for values in scores)
-    return tuple(values / largest for values in scores)
+    return tuple(values / (largest or 1.0) for values in scores)
+
+
+def _checked_order(order: ArrayLike, paths: int) -> tuple[Array, int]:
+    """A square matrix, and its rows per path."""
+    matrix = checked_array("order", order, ("p", "p"))
+    outputs, rest = divmod(len(matrix), paths)
+    if rest or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"order must be square with {paths} rows per output, found {matrix.shape}")
+    return matrix, outputs
 
 
 def silenced(order: ArrayLike, heads: Sequence[int], layer: int, head: int) -> Array:
@@ -117,8 +132,8 @@ def silenced(order: ArrayLike, heads: Sequence[int], layer: int, head: int) -> A
     >>> silenced(np.ones((2, 2)), (2,), 0, 1).tolist()
     [[1.0, 0.0], [0.0, 0.0]]
     """
-    matrix = checked_array("order", order, ("p", "p")).copy()
-    outputs = len(matrix) // math.prod(heads)
+    given, outputs = _checked_order(order, math.prod(heads))
+    matrix = given.copy()
     gone = np.repeat(paths_through(heads, layer, head), outputs)
     matrix[gone] = 0.0
     matrix[:, gone] = 0.0
@@ -170,7 +185,9 @@ def path_products(values: Sequence[ArrayLike], readout: ArrayLike) -> Array:
         Rows in the order of the order parameter.
     """
     rows = np.atleast_2d(np.asarray(readout, dtype=float))[None]
-    for matrices in reversed([np.asarray(value, dtype=float) for value in values]):
+    for matrices in reversed([checked_array("values", value, ("H", "to", "from")) for value in values]):
+        if matrices.shape[1] != rows.shape[2]:
+            raise ValueError(f"values must lead to {rows.shape[2]} weights of the next layer, found {matrices.shape}")
         rows = np.einsum("pcn,hnm->hpcm", rows, matrices).reshape(-1, rows.shape[1], matrices.shape[2])
     return rows.reshape(-1, rows.shape[2])
 

@@ -24,6 +24,9 @@ QUASI_NEWTON_STEPS = 500
 NEWTON_STEPS = 200
 """Steps at most from a start."""
 
+BRANCH_STEPS = 50
+"""Newton steps at most on a way between networks."""
+
 AT_ONCE = 256
 """Columns of a Hessian that are computed together."""
 
@@ -150,21 +153,32 @@ def minimised(
 
     Newton steps stay on their branch of minima, where L-BFGS may leave for another one.
     """
-    tolerance = 1e-12 * math.sqrt(max(action.network.widths))
+    point = _point_at(action, method, order)
+    if isinstance(point, NonCentredPoint) and not near:
+        point = quasi_newton(point, 1e-2 * math.sqrt(min(action.network.widths)), QUASI_NEWTON_STEPS)
+    return point and newton(point, 1e-12 * math.sqrt(max(action.network.widths)), NEWTON_STEPS)
+
+
+def followed(action: Action, method: Method, order: Array) -> Array | None:
+    """U_1 of the minimum that U_1 is near, but for some digits; None where Newton steps do not soon come there."""
+    point = _point_at(action, method, order)
+    if point is None:
+        return None
+    tolerance = 1e-6 * math.sqrt(max(action.network.widths))
+    point = newton(point, tolerance, BRANCH_STEPS)
+    return point.order if np.linalg.norm(point.gradient) <= tolerance else None
+
+
+def _point_at(action: Action, method: Method, order: Array) -> ReducedPoint | NonCentredPoint | None:
+    """The point at U_1 in the coordinates of a method, None where the action is infinite."""
     if method == "reduced":
-        start = reduced_point(action, order)
-        return start and newton(start, tolerance, NEWTON_STEPS)
+        return reduced_point(action, order)
     try:
         blocks = (order, *eliminate(action.network, order))
         expansion = action.expand(action.coordinates.from_order_parameters(blocks))
     except np.linalg.LinAlgError:
         return None
-    if expansion is None:
-        return None
-    point = NonCentredPoint(expansion)
-    if not near:
-        point = quasi_newton(point, 1e-2 * math.sqrt(min(action.network.widths)), QUASI_NEWTON_STEPS)
-    return newton(point, tolerance, NEWTON_STEPS)
+    return None if expansion is None else NonCentredPoint(expansion)
 
 
 def expansion_at(point: ReducedPoint | NonCentredPoint) -> Expansion:

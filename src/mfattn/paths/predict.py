@@ -27,7 +27,7 @@ from scipy import special
 
 from mfattn.paths.action import Action
 from mfattn.paths.checks import Array, checked_array, checked_choice, checked_number
-from mfattn.paths.symmetric import solution
+from mfattn.paths.symmetric import checked_symmetric, solution
 
 Form = Literal["dual", "primal"]
 
@@ -74,7 +74,7 @@ class Predictor:
         checked_choice("form", form, Form)
         self.action, self.form = action, form
         size = action.network.sizes[0]
-        self.order = checked_array("order", order, (size, size))
+        self.order = checked_symmetric("order", order, size)
         self.regression = action.regression(self.order)
         self._basis = action.kernels.compressed[0]
 
@@ -246,7 +246,8 @@ def accuracy(mean: ArrayLike, labels: ArrayLike) -> float:
         wanted = checked_array("labels", labels, means.shape).argmax(axis=1)
         largest = means == means.max(axis=1, keepdims=True)
         return float((largest[np.arange(len(means)), wanted] / largest.sum(axis=1)).mean())
-    return float((0.5 + 0.5 * np.sign(means * checked_signs(labels, len(means)))).mean())
+    signs = checked_signs(labels, means.size)
+    return float((0.5 + 0.5 * np.sign(checked_array("mean", means, signs.shape) * signs)).mean())
 
 
 def sampled_accuracy(mean: ArrayLike, variance: ArrayLike, labels: ArrayLike) -> float:
@@ -309,7 +310,7 @@ def squared_error(mean: ArrayLike, variance: ArrayLike, targets: ArrayLike) -> S
     means = np.asarray(mean, dtype=float)
     return SquaredError(
         float(((means - checked_array("targets", targets, means.shape)) ** 2).mean()),
-        float(np.asarray(variance, dtype=float).mean()),
+        float(checked_array("variance", variance, means.shape).mean()),
     )
 
 
@@ -323,8 +324,11 @@ def checked_signs(labels: ArrayLike, length: int) -> Array:
 
 def _margins(mean: ArrayLike, variance: ArrayLike, labels: ArrayLike) -> Array:
     """y m / s, where 0 / 0 is 0."""
-    means = np.asarray(mean, dtype=float)
+    means = checked_array("mean", mean, ("Q",))
     margins = means * checked_signs(labels, len(means))
-    deviations = np.sqrt(checked_array("variance", variance, means.shape))
+    variances = checked_array("variance", variance, means.shape)
+    if variances.min() < 0:
+        raise ValueError(f"variance must not be negative, found {variances.min():g}")
+    deviations = np.sqrt(variances)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(margins == 0, 0.0, margins / deviations)

@@ -28,6 +28,14 @@ def _lapack() -> Any:
     return lapack
 
 
+@cache
+def _blas() -> Any:
+    """BLAS, imported when it is needed first."""
+    from scipy.linalg import blas
+
+    return blas
+
+
 class NotPositiveDefinite(ValueError):
     """K + T has no Cholesky factor, or one that is not finite."""
 
@@ -127,13 +135,14 @@ class Regression:
 
     def _curvature_of_pack(self) -> Array:
         """-tr(W_i W_j) + 2 w_i w_j for whitened kernels W of a basis and their products w with the labels."""
-        whitening = _lapack().dtrtri(self._upper, lower=0)[0].T
-        packed = self.kernels.packed
+        turned = _lapack().dtrtri(self._upper, lower=0)[0]
+        packed, product = self.kernels.packed, _blas().dtrmm
         white, vectors = np.empty_like(packed), np.empty((len(packed), len(self.labels)))
         for row, products in enumerate(packed):
             kernel = to_matrix(products, len(self.labels))
-            white[row] = to_vector(whitening @ kernel @ whitening.T)
-            vectors[row] = whitening @ (kernel @ self.alpha)
+            vectors[row] = turned.T @ (kernel @ self.alpha)
+            half = product(1.0, turned, kernel.T, trans_a=1, overwrite_b=1)
+            white[row] = to_vector(product(1.0, turned, half, side=1, overwrite_b=1).T)
         return 2 * vectors @ vectors.T - white @ white.T
 
     def _curvature_of_features(self) -> Array:

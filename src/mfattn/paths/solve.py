@@ -23,11 +23,12 @@ from numpy.typing import ArrayLike
 
 from mfattn.paths.action import Action
 from mfattn.paths.certificate import Certificate, End, Minimum, SolveError
-from mfattn.paths.checks import Array, checked_array, checked_choice, checked_integer
+from mfattn.paths.checks import Array, checked_choice, checked_integer
 from mfattn.paths.kernels import PathKernels
 from mfattn.paths.network import Network
 from mfattn.paths.points import Method, expansion_at, minimised
 from mfattn.paths.starts import continued, cooled, drawn, gaussian_process_order, scaled
+from mfattn.paths.symmetric import checked_positive_definite
 
 __all__ = [
     "Certificate",
@@ -128,6 +129,8 @@ def solve(
     ------
     SolveError
         If no start ends in a minimum.
+    ValueError
+        If a start is not positive definite, or another argument is wrong.
 
     Examples
     --------
@@ -140,8 +143,10 @@ def solve(
     random_starts, seed = checked_integer("random_starts", random_starts, 0), checked_integer("seed", seed, 0)
     search = _Search(action, method)
     if not isinstance(starts, str):
+        if len(starts) == 0:
+            raise ValueError("starts must hold at least one U_1, found none")
         size = action.network.sizes[0]
-        search.begin_all(checked_array("starts", order, (size, size)) for order in starts)
+        search.begin_all(checked_positive_definite("starts", order, size) for order in starts)
     else:
         checked_choice("starts", starts, Starts)
         search.begin(gaussian_process_order(action.network))
@@ -194,7 +199,14 @@ def solve_grid(
     ------
     SolveError
         If one of them is not found.
+    ValueError
+        If there is no network or no temperature, or the networks differ in heads or outputs.
     """
+    checked_choice("starts", starts, Starts)
+    if len(networks) == 0 or len(temperatures) == 0:
+        raise ValueError("a grid must have networks and temperatures, found none")
+    if len({(network.heads, network.outputs) for network in networks}) > 1:
+        raise ValueError("networks of a grid must have the same heads and outputs")
     columns: dict[int, list[Solution]] = {}
     colder: list[Solution] | None = None
     widest = sorted(range(len(networks)), key=lambda index: -min(networks[index].widths))
@@ -270,8 +282,7 @@ class _Search:
         for warmth in WARMTHS:
             if self.ends and self.best.is_converged:
                 break
-            order = self.best.order if self.ends else gaussian_process_order(self.action.network)
-            lower = cooled(self.action, order, warmth)
+            lower = self._cooled(warmth)
             if lower is not None:
                 self.begin(lower, near=True)
         best = self.best
@@ -302,6 +313,15 @@ class _Search:
                 spread=best.spread,
             ),
         )
+
+    def _cooled(self, warmth: float) -> Array | None:
+        """U_1 approached from a higher temperature: from the best end, or where that is no use from infinite width."""
+        orders = [self.best.order] if self.ends else []
+        for order in (*orders, gaussian_process_order(self.action.network)):
+            lower = cooled(self.action, order, warmth)
+            if lower is not None:
+                return lower
+        return None
 
     @property
     def _case(self) -> str:

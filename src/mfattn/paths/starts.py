@@ -9,7 +9,7 @@ from mfattn.paths.action import Action
 from mfattn.paths.checks import Array
 from mfattn.paths.coordinates import Coordinates
 from mfattn.paths.network import Network
-from mfattn.paths.points import Method, minimised
+from mfattn.paths.points import Method, followed, minimised
 
 SCALES = (0.01, 0.1, 10.0, 100.0, 1000.0)
 """Multiples of the order parameter of infinite width."""
@@ -40,15 +40,14 @@ def scaled(network: Network) -> Iterator[Array]:
 def continued(action: Action, method: Method) -> Iterator[Array]:
     """U_1 that are reached from larger widths, from smaller ones, and from smaller temperatures.
 
-    Steps in between are Newton's, which stay on their branch.
+    Steps in between are Newton's, which stay on their branch; a branch that they lose, or that ends, is given up.
     """
     for widths, temperatures in CONTINUATIONS:
         order: Array | None = gaussian_process_order(action.network)
         for width, temperature in zip(widths, temperatures, strict=True):
             network = action.network.with_widths([width * own for own in action.network.widths])
             between = Action(network, action.kernels, action.labels, temperature * action.temperature)
-            point = None if order is None else minimised(between, method, order, near=True)
-            order = None if point is None else point.order
+            order = None if order is None else followed(between, method, order)
         if order is not None:
             yield order
 

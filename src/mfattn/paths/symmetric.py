@@ -6,8 +6,9 @@ The inner product of two such vectors is the trace of the product of the matrice
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from mfattn.paths.checks import Array, Integers
+from mfattn.paths.checks import Array, Integers, checked_array
 
 
 @lru_cache(maxsize=16)
@@ -52,6 +53,24 @@ def mirrored(matrix: Array) -> Array:
     full = lower + lower.T
     np.fill_diagonal(full, matrix.diagonal())
     return full
+
+
+def checked_symmetric(name: str, matrix: ArrayLike, size: int) -> Array:
+    """A finite symmetric matrix of SIZE, or a ValueError."""
+    found = checked_array(name, matrix, (size, size))
+    if not np.allclose(found, found.T, rtol=1e-10, atol=1e-10 * np.abs(found).max()):
+        raise ValueError(f"{name} must be symmetric")
+    return symmetrised(found)
+
+
+def checked_positive_definite(name: str, matrix: ArrayLike, size: int) -> Array:
+    """A finite positive definite matrix of SIZE, or a ValueError."""
+    found = checked_symmetric(name, matrix, size)
+    try:
+        cholesky(found)
+    except np.linalg.LinAlgError:
+        raise ValueError(f"{name} must be positive definite") from None
+    return found
 
 
 def cholesky(matrix: Array) -> Array:

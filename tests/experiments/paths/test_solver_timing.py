@@ -76,7 +76,7 @@ def test_findings_give_the_ratio(run, arrays):
         ("widths=[3, 3]", "widths", "different numbers"),
         ("variances=[1, 1]", "variances", "a list of at least 3"),
         ("adam.rate=0", "adam.rate", "above 0"),
-        ("repetitions=0", "repetitions", "1 or more"),
+        ("repetitions=0", "repetitions", "from 1 to"),
         ("temperature=0", "temperature", "a finite number from"),
     ],
 )

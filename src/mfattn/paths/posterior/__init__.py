@@ -6,7 +6,7 @@ fast here, and those that sample well bring a language and a compiler of their o
 
 from mfattn.paths.posterior.estimates import Estimate
 from mfattn.paths.posterior.result import Posterior, Prediction
-from mfattn.paths.posterior.sampling import sample_posterior
+from mfattn.paths.posterior.sampling import ChainsDisagree, sample_posterior
 from mfattn.paths.posterior.weights import NetworkWeights
 
-__all__ = ["Estimate", "NetworkWeights", "Posterior", "Prediction", "sample_posterior"]
+__all__ = ["ChainsDisagree", "Estimate", "NetworkWeights", "Posterior", "Prediction", "sample_posterior"]

@@ -44,8 +44,8 @@ class Density:
     >>> from mfattn.paths.kernels import PathKernels
     >>> from mfattn.paths.network import Network
     >>> density = Density(Action(Network((1,), (10, 10)), PathKernels([[[1.0]]]), [1.0], 0.1))
-    >>> density.log_joint(np.zeros((2, 2))).round(3)
-    array([-0.323, -0.323])
+    >>> density.log_joint(np.ones((2, 2))).round(3)
+    array([1.901, 1.901])
     """
 
     def __init__(self, action: Action) -> None:
@@ -58,14 +58,14 @@ class Density:
 
     def log_joint(self, x: Array) -> Array:
         """Logarithm of the density of labels and points (n, d); minus infinity where it cannot be computed."""
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             factor = self.prior.factors(self.prior.matrices(x))[0]
             energies = self.energies(factor @ factor.swapaxes(1, 2))
             return _or_minus_infinity(self.prior.log_prior(x) - 0.5 * energies)
 
     def log_joint_and_gradient(self, x: Array) -> tuple[Array, Array]:
         """The same and its gradient (n, d), zero where it cannot be computed."""
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             matrices = self.prior.matrices(x)
             factors = self.prior.factors(matrices)
             energies, slopes = self.energies_and_gradients(factors[0] @ factors[0].swapaxes(1, 2))

@@ -38,6 +38,8 @@ class Posterior:
     ----------
     method : str
         Sampler that made the draws.
+    reason : str
+        Why it was that sampler.
     x : (pieces, draws, d) array
         Coordinates, `Density.prior` of DENSITY.
     log_weights : (pieces, draws) array
@@ -52,7 +54,7 @@ class Posterior:
 
     def __init__(self, density: Density, method: Method, x: Array, log_weights: Array, log_evidence: Estimate) -> None:
         self.density, self.method, self.x, self.log_weights = density, method, x, log_weights
-        self.log_evidence = log_evidence
+        self.log_evidence, self.reason = log_evidence, "it was asked for"
         self._weights = np.exp(log_weights - log_weights.max())
         self._blocks = density.prior.order_parameters(x.reshape(-1, x.shape[2]))
         if method == "importance":
@@ -68,6 +70,10 @@ class Posterior:
         block = self._blocks[checked_integer("layer", layer, 1, len(self._blocks)) - 1]
         values = block.reshape(*self.x.shape[:2], *block.shape[1:])
         return weighted_mean(self._weights.sum(axis=1), np.einsum("bn,bnij->bij", self._weights, values))
+
+    def kernel(self) -> Array:
+        """Mean of the kernel K(U) of the examples, (P C, P C), without the temperature."""
+        return self.density.action.kernels.kernel(self.order_parameter().value)
 
     def predict(self, features: ArrayLike, threads: int = 1) -> Prediction:
         """Outputs for features (Q, D, paths); the number of threads does not change them."""

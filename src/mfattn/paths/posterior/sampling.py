@@ -1,5 +1,7 @@
 """The posterior of one action: the sampler that fits it, and its draws."""
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -20,6 +22,20 @@ LEAST_EFFICIENCY = 0.1
 
 PIECE = 32
 """Draws of importance sampling in one piece of the errors."""
+
+MOST_SPREAD = 1.2
+"""R-hat above which chains tell more of their starts than of the posterior."""
+
+
+class ChainsDisagree(RuntimeError):
+    """Chains have not found the same posterior; what they found is kept as `posterior`."""
+
+    def __init__(self, posterior: Posterior) -> None:
+        super().__init__(
+            f"the {posterior.method} chains disagree (R-hat {posterior.r_hat:.2f}, {posterior.effective_size:.0f} "
+            "effective draws): take more draws and a longer warm_up"
+        )
+        self.posterior = posterior
 
 
 def sample_posterior(
@@ -60,6 +76,8 @@ def sample_posterior(
     ValueError
         If an argument is out of range, importance sampling is asked for a singular order parameter, or a width below
         the rows of its block is not an integer.
+    ChainsDisagree
+        If R-hat exceeds `MOST_SPREAD`. It is a RuntimeError.
     RuntimeError
         If the density cannot be computed.
 
@@ -78,27 +96,64 @@ def sample_posterior(
     checked_integer("starts", starts, 0)
     checked_integer("seed", seed, 0)
     checked_integer("threads", threads, 1)
-    density = Density(action)
-    if method == "elliptical":
-        return _from_chains(density, method, sample_elliptical(density, draws, warm_up, seed, threads), seed)
-    if method == "importance" and density.prior.is_singular:
-        raise ValueError("importance sampling needs layers as wide as the rows of their blocks, take hamiltonian")
-    laws = laplace(density, starts, seed)
-    if method == "importance" or (method == "auto" and not density.prior.is_singular):
-        weighted = _from_importance(density, laws, draws, seed, threads)
-        if method == "importance" or weighted.effective_size >= LEAST_EFFICIENCY * weighted.log_weights.size:
-            return weighted
-    chains = sample_hamiltonian(density, laws, draws, warm_up, seed, threads)
-    return _from_chains(density, "hamiltonian", chains, seed)
+    samplers = _Samplers(Density(action), draws, warm_up, starts, seed, threads)
+    found = _chosen(samplers) if method == "auto" else getattr(samplers, method)()
+    if found.r_hat > MOST_SPREAD:
+        raise ChainsDisagree(found)
+    return found
 
 
-def _from_importance(density: Density, laws: Mixture, draws: int, seed: int, threads: int) -> Posterior:
-    """Posterior of weighted draws."""
-    points, log_weights = sample_importance(density, laws, draws, seed, threads)
-    pieces = log_weights.reshape(-1, PIECE)
-    return Posterior(density, "importance", points.reshape(*pieces.shape, -1), pieces, importance_evidence(pieces))
+@dataclass(frozen=True)
+class _Samplers:
+    """The samplers of one density, with the number of draws that are wanted of each."""
+
+    density: Density
+    draws: int
+    warm_up: int
+    starts: int
+    seed: int
+    threads: int
+
+    @cached_property
+    def laws(self) -> Mixture:
+        """Laplace approximation."""
+        return laplace(self.density, self.starts, self.seed)
+
+    def importance(self) -> Posterior:
+        """Posterior of weighted draws."""
+        if self.density.prior.is_singular:
+            raise ValueError("importance sampling needs layers as wide as the rows of their blocks, take hamiltonian")
+        points, log_weights = sample_importance(self.density, self.laws, self.draws, self.seed, self.threads)
+        pieces = log_weights.reshape(-1, PIECE)
+        x = points.reshape(*pieces.shape, -1)
+        return Posterior(self.density, "importance", x, pieces, importance_evidence(pieces))
+
+    def hamiltonian(self) -> Posterior:
+        """Posterior of chains that move by Hamiltonian Monte Carlo."""
+        chains = sample_hamiltonian(self.density, self.laws, self.draws, self.warm_up, self.seed, self.threads)
+        return self._of_chains("hamiltonian", chains)
+
+    def elliptical(self) -> Posterior:
+        """Posterior of chains that move by elliptical slices."""
+        chains = sample_elliptical(self.density, self.draws, self.warm_up, self.seed, self.threads)
+        return self._of_chains("elliptical", chains)
+
+    def _of_chains(self, method: Method, chains: Array) -> Posterior:
+        evidence = bridge_evidence(self.density, chains, self.seed)
+        return Posterior(self.density, method, chains, np.zeros(chains.shape[:2]), evidence)
 
 
-def _from_chains(density: Density, method: Method, chains: Array, seed: int) -> Posterior:
-    """Posterior of chains."""
-    return Posterior(density, method, chains, np.zeros(chains.shape[:2]), bridge_evidence(density, chains, seed))
+def _chosen(samplers: _Samplers) -> Posterior:
+    """Posterior by the sampler that fits."""
+    if samplers.density.prior.is_singular:
+        found = samplers.hamiltonian()
+        found.reason = "a layer is narrower than its block of the order parameter, which is singular"
+        return found
+    weighted = samplers.importance()
+    share = weighted.effective_size / weighted.log_weights.size
+    if share >= LEAST_EFFICIENCY:
+        weighted.reason = f"of the importance draws an effective share of {share:.2g} counts"
+        return weighted
+    found = samplers.hamiltonian()
+    found.reason = f"of the importance draws only an effective share of {share:.2g} would count"
+    return found

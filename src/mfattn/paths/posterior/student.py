@@ -7,8 +7,8 @@ from scipy import special
 
 from mfattn.paths.checks import Array
 
-FREEDOM = 8.0
-"""Degrees of freedom by default: tails heavier than those of a posterior."""
+FREEDOM = 16.0
+"""Degrees of freedom by default: tails that are heavier than those of a posterior, but little volume in them."""
 
 
 class Student:
