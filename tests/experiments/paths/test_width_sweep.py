@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mfattn.experiments.paths import measured, solutions
+from mfattn.experiments.paths import solutions
 from mfattn.paths.attention import sub_network_features
 from mfattn.paths.certificate import SolveError
 from mfattn.paths.kernels import PathKernels
@@ -96,7 +96,7 @@ def test_what_fails_leaves_its_point_empty(root, monkeypatch):
         raise SolveError("nothing is found")
 
     run = experiment_of(root, "paths_random_teacher", *SMALL)
-    monkeypatch.setattr(measured, "sample_posterior", fails)
+    monkeypatch.setattr("mfattn.paths.posterior.sample_posterior", fails)
     arrays = complete(run)
     assert np.isnan(arrays["exact_accuracy"]).all() and np.isfinite(arrays["accuracy"]).all()
     assert run.warnings(arrays) == ["no draws of the exact posterior: N = 20, 30"]

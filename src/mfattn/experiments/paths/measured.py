@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfattn.experiments.paths.config import PosteriorConfig
+from mfattn.experiments.paths.exact import posterior_of
 from mfattn.paths.action import Action
 from mfattn.paths.attention import paths_through
 from mfattn.paths.network import Network
 from mfattn.paths.observables import head_scores, kernel_alignment, kernel_target_alignment
-from mfattn.paths.posterior import sample_posterior
 from mfattn.paths.predict import (
     Predictor,
     accuracy,
@@ -164,9 +164,8 @@ def of_posterior(action: Action, order: Array, problem: Problem, config: Posteri
     The low and the high accuracy are where the mean of every output is wrong by one standard error to its disadvantage
     and to its advantage. The accuracy of one network takes outputs for Gaussian. Nothing, where no sampler works.
     """
-    try:
-        posterior = sample_posterior(action, method=config.method, draws=config.draws, seed=config.seed)
-    except (RuntimeError, np.linalg.LinAlgError):
+    posterior = posterior_of(action, config)
+    if posterior is None:
         return {}
     prediction = posterior.predict(problem.test_features)
     mean, variance, labels = prediction.mean.value, prediction.variance.value, problem.test_labels

@@ -159,15 +159,16 @@ class NarrowWidths(PointwiseExperiment[NarrowWidthsConfig]):
 
     def findings(self, arrays: Mapping[str, NDArray[Any]]) -> list[tuple[str, str]]:
         """Distances, accuracies and ranks of every width."""
-        return [
-            (
-                f"N = {width}",
-                f"rank {arrays['rank'][row]} of {self.paths}; theory is off by {arrays['order_parameter_deviation'][row]:.3f} "
-                f"in U, {arrays['predictor_deviation'][row]:.3f} in predictions; accuracy {arrays['accuracy'][row]:.3f} "
-                f"(exactly {arrays['exact_accuracy'][row]:.3f}); {arrays['effective_size'][row]:.0f} effective draws",
+        lines = []
+        for row, width in enumerate(self.config.widths):
+            number = {name: arrays[name][row] for name in (*NUMBERS, "rank")}
+            words = (
+                f"rank {number['rank']} of {self.paths}; theory off by {number['order_parameter_deviation']:.3f} in U",
+                f"{number['predictor_deviation']:.3f} in predictions; accuracy {number['accuracy']:.3f}",
+                f"exactly {number['exact_accuracy']:.3f}; {number['effective_size']:.0f} effective draws",
             )
-            for row, width in enumerate(self.config.widths)
-        ]
+            lines.append((f"N = {width}", ", ".join(words)))
+        return lines
 
     def warnings(self, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
         """Widths that are narrow, without a solution, with several minima, and with doubtful draws."""

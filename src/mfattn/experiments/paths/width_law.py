@@ -21,7 +21,7 @@ from mfattn.experiments.paths.exact import importance_mistakes, posterior_of, re
 from mfattn.experiments.paths.instances import given_size_mistakes, instance_of
 from mfattn.experiments.paths.measured import SAMPLERS
 from mfattn.experiments.paths.solutions import blank, solution_of, widths_in_words
-from mfattn.experiments.paths.task_config import MarkovConfig, RandomConfig
+from mfattn.experiments.paths.task_config import MOST_EXAMPLES, MarkovConfig, RandomConfig
 from mfattn.experiments.tables import values_table
 from mfattn.paths.action import Action
 from mfattn.paths.predict import Predictor, log_evidence
@@ -37,7 +37,7 @@ REAL, COUNT = np.dtype(np.float64), np.dtype(np.int64)
 COMPARED = ("order_parameter", "predictor", "variance")
 """What is compared: U_1, and mean and variance of the predictions for the test."""
 
-DRAW_SECONDS = 1e-5
+DRAW_SECONDS = 1e-4
 """Of a draw, beside what its matrices cost."""
 
 ENTRIES_PER_SECOND = 1e9
@@ -84,10 +84,14 @@ class WidthLawConfig(RunConfig):
 
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         """Tasks that would be too large, and repeated widths."""
+        examples = self.sized(self.tasks[0], max(self.widths), 0).training_size
+        if examples > MOST_EXAMPLES:
+            yield ("widths",), f"at most {MOST_EXAMPLES:,} examples, found {examples:,}; take smaller widths or loads"
+            return
         for place, task in enumerate(self.tasks):
             largest = self.sized(task, max(self.widths), 0)
-            found = [*given_size_mistakes(task, inputs=True), *largest.mistakes()]
-            yield from ((("tasks", place, *path), message) for path, message in found)
+            of_task = [*given_size_mistakes(task, inputs=True), *largest.mistakes()]
+            yield from ((("tasks", place, *path), message) for path, message in of_task)
         yield from sweep_mistakes(widths=self.widths)
         paths = max(prod(task.head_counts) for task in self.tasks)
         found = importance_mistakes(self.posterior, min(self.widths), paths)
@@ -116,7 +120,7 @@ class WidthLaw(PointwiseExperiment[WidthLawConfig]):
         config = self.config
         width = sorted(config.widths)[len(config.widths) // 2]
         task = config.sized(config.tasks[0], width, 0)
-        entries = task.training_size**2 * (task.training_size + task.test_size) / 10
+        entries = task.training_size**2 * (task.training_size + task.test_size)
         return 10 * task.solve_seconds + config.posterior.draws * (DRAW_SECONDS + entries / ENTRIES_PER_SECOND)
 
     def describe(self) -> list[tuple[str, str]]:

@@ -22,6 +22,7 @@ from mfattn.experiments.paths.config import (
     sweep_mistakes,
     variance_mistakes,
 )
+from mfattn.experiments.paths.exact import importance_mistakes
 from mfattn.experiments.paths.measured import (
     EXACT,
     PREDICTED,
@@ -136,10 +137,9 @@ class WidthSweepConfig(RunConfig):
         yield from self._figure_mistakes()
 
     def _posterior_mistakes(self) -> Iterator[tuple[KeyPath, str]]:
-        paths = prod(self.task.head_counts)
-        if self.posterior is not None and self.posterior.method == "importance" and min(self.widths) < paths:
-            message = f"another than importance where a width is below the number of paths ({paths})"
-            yield ("posterior", "method"), message
+        if self.posterior is not None:
+            found = importance_mistakes(self.posterior, min(self.widths), prod(self.task.head_counts))
+            yield from ((("posterior", *path), message) for path, message in found)
 
     def _figure_mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         figure = self.figure

@@ -13,11 +13,12 @@ from mfattn.figures.style import CYCLE, house_style
 
 Real = NDArray[np.float64]
 
-AXES = {
-    "order_parameter": r"order parameter $|U - \mathrm{E}[U]| \, / \, |\mathrm{E}[U]|$",
-    "predictor": r"mean of predictions $|m - m_\mathrm{exact}| \, / \, |m_\mathrm{exact}|$",
-    "variance": r"variance of predictions $|s^2 - s^2_\mathrm{exact}| \, / \, |s^2_\mathrm{exact}|$",
+TITLES = {
+    "order_parameter": r"order parameter: $|U - \mathrm{E}[U]| \, / \, |\mathrm{E}[U]|$",
+    "predictor": r"mean of the predictions",
+    "variance": r"variance of the predictions",
 }
+"""Of the panels."""
 
 MARKERS = "osD^v<"
 
@@ -36,6 +37,10 @@ class Law(Protocol):
     @property
     def prefactor(self) -> float:
         """Prefactor."""
+
+    @property
+    def inverse_prefactor(self) -> float:
+        """That of 1 / N."""
 
 
 def draw_laws(
@@ -61,16 +66,19 @@ def draw_laws(
     order = np.argsort(widths)
     with house_style():
         figure = Figure(figsize=(11.6, 3.9), layout="constrained")
-        panels = figure.subplots(1, len(distances))
+        panels = figure.subplots(1, len(distances), sharey=True)
         for panel, (name, values) in zip(panels, distances.items(), strict=True):
             for number, law in enumerate(laws[name]):
                 colour, marker = CYCLE[number % len(CYCLE)], MARKERS[number % len(MARKERS)]
                 _draw_task(panel, widths[order], values[number, order], law, colour, marker)
-            panel.set(xscale="log", yscale="log", xlabel="width $N$", ylabel=AXES[name])
+            panel.set(xscale="log", yscale="log", xlabel="width $N$")
+            panel.set_title(TITLES[name], loc="left")
             panel.xaxis.set_major_locator(FixedLocator(_few(widths[order])))
             panel.xaxis.set_minor_locator(NullLocator())
             panel.xaxis.set_major_formatter("{x:g}")
-            panel.legend(loc="lower left")
+            if panel.get_legend_handles_labels()[0]:
+                panel.legend(loc="lower left")
+        panels[0].set_ylabel("relative distance of theory")
         handles = [
             panels[0].plot([], [], MARKERS[n % len(MARKERS)], color=CYCLE[n % len(CYCLE)], label=label)[0]
             for n, label in enumerate(labels)
@@ -92,7 +100,7 @@ def _draw_task(panel: Axes, widths: Real, values: Real, law: Law, colour: str, m
     if np.isfinite(law.exponent):
         ends = np.array([x[0], x[-1]])
         panel.plot(ends, law.prefactor * ends**law.exponent, color=colour, linewidth=1.2)
-        label = rf"$N^{{{law.exponent:.2f} \pm {law.error:.2f}}}$"
+        label = rf"$N^{{{law.exponent:.2f} \pm {law.error:.2f}}}$,  ${law.inverse_prefactor:.2f} \, / \, N$"
     panel.plot(x, np.nanmean(y, axis=1), marker, color=colour, markersize=4.5, label=label)
 
 

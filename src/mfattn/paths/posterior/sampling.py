@@ -23,7 +23,7 @@ LEAST_EFFICIENCY = 0.1
 PIECE = 32
 """Draws of importance sampling in one piece of the errors."""
 
-MOST_SPREAD = 1.2
+MOST_SPREAD = 1.1
 """R-hat above which chains tell more of their starts than of the posterior."""
 
 
