@@ -10,6 +10,7 @@ from pydantic import Field
 
 from mfattn.experiments.base import PointwiseExperiment
 from mfattn.experiments.paths.config import (
+    SolverConfig,
     Temperatures,
     Variances,
     Width,
@@ -19,20 +20,19 @@ from mfattn.experiments.paths.config import (
     variance_mistakes,
 )
 from mfattn.experiments.paths.instances import given_size_mistakes, instance_of
-from mfattn.experiments.paths.solutions import blank
+from mfattn.experiments.paths.solutions import blank, solution_of
 from mfattn.experiments.paths.task_config import LABELS_IN_WORDS, MOST_EXAMPLES, RandomConfig
 from mfattn.experiments.sections import Seed
 from mfattn.experiments.tables import values_table
 from mfattn.paths.action import Action
 from mfattn.paths.points import Method
+from mfattn.paths.starts import drawn, gaussian_process_order, scaled
 from mfattn.pipeline.config import RunConfig, Tuple
 from mfattn.pipeline.experiment import ArrayLayout, Arrays, Table
 from mfattn.pipeline.yaml_text import KeyPath
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from mfattn.paths.solve import Solution
 
 REAL, COUNT = np.dtype(np.float64), np.dtype(np.int64)
 
@@ -129,11 +129,10 @@ class MinimaMap(PointwiseExperiment[MinimaMapConfig]):
 
     def _minima(self, action: Action) -> dict[str, float]:
         """Minima of one instance, and where the start at infinite width ends; no minima where none is certain."""
-        from mfattn.paths.starts import drawn, gaussian_process_order, scaled
-
         config, first = self.config, gaussian_process_order(action.network)
         others = [*scaled(action.network), *drawn(action.network, config.random_starts, config.seed)]
-        alone, best = (_solution(action, config.method, starts) for starts in ([first], [first, *others]))
+        solver = SolverConfig(method=config.method)
+        alone, best = (solution_of(action, solver, starts) for starts in ([first], [first, *others]))
         if alone is None or best is None:
             return {"minima": 0}
         minima = best.certificate.minima
@@ -208,20 +207,6 @@ class MinimaMap(PointwiseExperiment[MinimaMapConfig]):
         )
         threshold = config.task.inputs * prod(config.task.heads) / config.width
         return draw_minima(arrays, (len(config.examples), len(config.temperatures)), threshold, caption)
-
-
-def _solution(action: Action, method: Method, starts: list[NDArray[np.float64]]) -> "Solution | None":
-    """The least minimum that starts lead to, None where none is certain."""
-    import warnings
-
-    from mfattn.paths.solve import SeveralMinima, SolveError, solve
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SeveralMinima)
-        try:
-            return solve(action, method=method, starts=starts)
-        except SolveError:
-            return None
 
 
 def _averages(found: Mapping[str, NDArray[Any]]) -> dict[str, float]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from mfattn.experiments.paths.config import SolverConfig
@@ -34,15 +35,20 @@ def order_mistakes(order: Sequence[int] | None, paths: int) -> Iterator[tuple[Ke
         yield ("figure", "order"), f"paths from 1 to {paths}, found {max(order)}"
 
 
-def solution_of(action: Action, solver: SolverConfig) -> Solution | None:
-    """The minimum of the action, None where none is certain; its certificate tells of several."""
+def solution_of(
+    action: Action, solver: SolverConfig, starts: Sequence[NDArray[np.float64]] | None = None
+) -> Solution | None:
+    """The minimum of the action, None where none is certain; its certificate tells of several.
+
+    The matrices U_1 to start from may be given; without them, the solver's are taken.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SeveralMinima)
         try:
             return solve(
                 action,
                 method=solver.method,
-                starts=solver.starts,
+                starts=solver.starts if starts is None else starts,
                 random_starts=solver.random_starts,
                 seed=solver.seed,
             )

@@ -77,7 +77,7 @@ def draw_laws(
             panel.xaxis.set_minor_locator(NullLocator())
             panel.xaxis.set_major_formatter("{x:g}")
             if panel.get_legend_handles_labels()[0]:
-                panel.legend(loc="lower left")
+                panel.legend(loc="lower left", title="fitted,  best $1/N$", alignment="left")
         panels[0].set_ylabel("relative distance of theory")
         handles = [
             panels[0].plot([], [], MARKERS[n % len(MARKERS)], color=CYCLE[n % len(CYCLE)], label=label)[0]
