@@ -18,7 +18,6 @@ from mfattn.paths.action import Action
 from mfattn.paths.adam import adam
 from mfattn.paths.attention import sub_network_features
 from mfattn.paths.kernels import PathKernels
-from mfattn.paths.limits import gaussian_process_order
 from mfattn.paths.network import Network
 from mfattn.paths.posterior.density import Density
 from mfattn.paths.posterior.diagnostics import kish_effective_size
@@ -26,6 +25,7 @@ from mfattn.paths.posterior.importance import sample_importance
 from mfattn.paths.posterior.laplace import laplace
 from mfattn.paths.predict import Predictor, accuracy
 from mfattn.paths.solve import Solution, solve, solve_grid
+from mfattn.paths.starts import gaussian_process_order
 from mfattn.paths.tasks.characters import generated_characters
 from mfattn.paths.tasks.encoding import Encoding
 from mfattn.paths.tasks.markov import GOOD, GOOD_AND_DENOISING, MarkovInstance, four_paths

@@ -7,6 +7,7 @@ import signal
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -314,7 +315,8 @@ def _open_run(options: argparse.Namespace) -> "Run":
     from mfattn.pipeline.runs import Places, new_run, open_run
 
     if options.run.is_dir():
-        return open_run(options.run, lambda config: _load(config, options.assignments))
+        run = open_run(options.run, lambda config: _load(config, options.assignments))
+        return run if options.out is None else replace(run, figures=Places(options.out).figures)
     return new_run(_load(options.run, options.assignments), options.run.stem, Places(options.out))
 
 

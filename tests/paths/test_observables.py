@@ -14,8 +14,8 @@ from mfattn.paths.observables import (
     head_scores,
     kernel_alignment,
     kernel_target_alignment,
+    passes_head,
     path_products,
-    paths_through,
     pruned,
     sampled_order_parameter,
     silenced,
@@ -108,7 +108,7 @@ def test_scores_of_several_outputs_add_their_entries():
 def test_silenced_heads_leave_the_others_as_they_were():
     order = random_order(1, 12)
     left = silenced(order, (2, 3), 1, 2)
-    kept = np.repeat(~paths_through((2, 3), 1, 2), 2)
+    kept = np.repeat(~passes_head((2, 3), 1, 2), 2)
     np.testing.assert_array_equal(left[np.ix_(kept, kept)], order[np.ix_(kept, kept)])
     assert not left[~kept].any()
     assert not left[:, ~kept].any()
@@ -160,8 +160,8 @@ def test_overlaps_of_drawn_weights_have_the_mean_of_infinite_width():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: paths_through((2, 2), 2, 0), "layer must be 0 to 1, found 2"),
-        (lambda: paths_through((2, 2), 0, 2), "head must be 0 to 1, found 2"),
+        (lambda: passes_head((2, 2), 2, 0), "layer must be 0 to 1, found 2"),
+        (lambda: passes_head((2, 2), 0, 2), "head must be 0 to 1, found 2"),
         (lambda: head_scores(np.eye(3), (2, 2)), "square with 4 rows"),
         (lambda: head_scores(np.eye(4), (2, 2), "mean"), "score must be one of sum, scaled"),
         (lambda: pruned(Network((1,), (5, 5)), np.ones((1, 1, 1)), [(0, 0)]), "at least one head must stay"),

@@ -8,7 +8,6 @@ from scipy import special
 
 from mfattn.paths.action import Action
 from mfattn.paths.kernels import PathKernels
-from mfattn.paths.limits import gaussian_process_order
 from mfattn.paths.network import Network
 from mfattn.paths.predict import (
     Predictor,
@@ -21,6 +20,7 @@ from mfattn.paths.predict import (
     squared_error,
 )
 from mfattn.paths.solve import solve
+from mfattn.paths.starts import gaussian_process_order
 from mfattn.paths.tasks.markov import four_paths, two_paths
 from tests.paths.references import (
     query_key,
@@ -210,6 +210,11 @@ def test_scores_of_sampled_networks():
         (lambda: accuracy([1.0, 2.0], [1, 0]), "labels of two classes must be 1 or -1, found 0"),
         (lambda: accuracy([1.0, 2.0], [1]), "labels must have shape"),
         (lambda: accuracy(1.0, [1]), "mean must have shape"),
+        (lambda: accuracy([[1.0], [2.0]], [[1], [-1]]), r"mean of one output must have shape \(Q,\)"),
+        (lambda: accuracy([[np.nan, 1.0]], [[1, 0]]), "mean must be finite"),
+        (lambda: squared_error([np.nan], [1.0], [1.0]), "mean must be finite"),
+        (lambda: negative_log_density([1.0], [[1.0]], [1.0], 1.0), "variance must have shape"),
+        (lambda: negative_log_density([1.0], [0.0], [1.0], 0.0), "must not both be 0"),
         (lambda: brier_score([1.0], [-0.5], [1]), "variance must not be negative, found -0.5"),
         (lambda: squared_error([1.0], [1.0, 2.0], [1.0]), "variance must have shape"),
         (

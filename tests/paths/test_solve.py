@@ -11,6 +11,8 @@ from scipy import optimize
 from mfattn.paths.action import Action
 from mfattn.paths.kernels import PathKernels
 from mfattn.paths.network import Network
+from mfattn.paths.observables import head_scores
+from mfattn.paths.predict import Predictor
 from mfattn.paths.solve import SeveralMinima, SolveError, solve, solve_grid
 from tests.paths.references import (
     query_key,
@@ -298,3 +300,31 @@ def test_mistakes_of_a_grid_are_named(networks, temperatures, message):
     action = random_action(1, Network((2, 2), (4, 4, 4)))
     with pytest.raises(ValueError, match=message):
         solve_grid(networks, action.kernels, action.labels[:, 0], temperatures)
+
+
+@pytest.mark.parametrize(
+    ("width", "temperature", "method"),
+    [
+        (10, 0.5, "noncentred"),
+        (10, 0.5, "reduced"),
+        (20, 0.5, "noncentred"),
+        (100, 0.25, "reduced"),
+        (1000, 0.1, "reduced"),
+    ],
+)
+def test_sixteen_paths_through_trained_heads(width, temperature, method):
+    data = reference("image_theory")
+    expected = {
+        name: data[f"N{width}_T{temperature:g}_{name}"] for name in ("U1", "U2", "Ua", "twoS", "mean", "variance")
+    }
+    network = Network(tuple(data["heads"].tolist()), (width,) * 3)
+    action = Action(network, PathKernels(data["Z"]), data["y"], temperature)
+    solution = solve(action, method=method, starts="gp")
+    for found, name in zip(solution.blocks, ("U1", "U2", "Ua"), strict=True):
+        np.testing.assert_allclose(found, np.reshape(expected[name], found.shape), atol=1e-8)
+    assert solution.value == pytest.approx(float(expected["twoS"]), rel=1e-11)
+    prediction = Predictor(action, solution.U1).predict(data["Z_test"])
+    np.testing.assert_allclose(prediction.mean, expected["mean"], atol=1e-8)
+    np.testing.assert_allclose(prediction.variance, expected["variance"], atol=1e-8)
+    for layer, head, score in data[f"N{width}_T{temperature:g}_head_scores"]:
+        assert head_scores(solution.U1, network.heads)[int(layer)][int(head)] == pytest.approx(score, abs=1e-8)

@@ -47,6 +47,13 @@ def test_plot_takes_a_folder_and_settings_of_the_figure(folder, capsys):
     assert "--set makes another run" in capsys.readouterr().err
 
 
+def test_plot_of_a_folder_keeps_its_figure_where_another_place_is_named(folder, tmp_path):
+    figure = folder.parent / "figures" / "smoke.png"
+    before = figure.read_bytes()
+    assert main(["plot", str(folder), "--set", "figure.features=[1]", "--out", str(tmp_path / "other")]) == 0
+    assert figure.read_bytes() == before and (tmp_path / "other" / "figures" / "smoke.png").read_bytes() != before
+
+
 def test_run_takes_a_folder_and_finds_it_complete(folder, capsys):
     assert main(["run", str(folder)]) == 0
     said = capsys.readouterr().out

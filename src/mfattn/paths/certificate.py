@@ -16,6 +16,9 @@ from mfattn.paths.symmetric import inverse
 TOLERANCE = 1e-10
 """Largest gradient per width, in the affine-invariant metric, of a minimum."""
 
+MOST_ROUNDING = 1e-4
+"""Largest gradient per width that rounding excuses, where K + T is nearly singular."""
+
 DIRECT_SIZE = 600
 """Unknowns up to which all eigenvalues of a Hessian are computed."""
 
@@ -50,7 +53,7 @@ class Certificate:
     starts : int
         Starts that came to an end; others met numbers that are not finite.
     minima : tuple of Minimum
-        Distinct ones, the least first.
+        Those of distinct values, the least first.
     spread : float
         Largest relative difference of U_1 between starts that ended in the least.
     """
@@ -114,7 +117,7 @@ class End:
     @property
     def is_stationary(self) -> bool:
         """Whether the gradient is zero but for rounding."""
-        return self.gradient_norm <= max(TOLERANCE, self.rounding)
+        return self.gradient_norm <= max(TOLERANCE, min(self.rounding, MOST_ROUNDING))
 
     @property
     def is_converged(self) -> bool:

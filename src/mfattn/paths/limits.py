@@ -90,10 +90,11 @@ def constrained(action: Action, family: Family) -> Constrained:
             found.append(quasi_newton(point, 1e-10 * math.sqrt(widths), 2000))
     if not found:
         raise SolveError(f"no start of the family {family} has a finite action")
-    best = min(found, key=lambda point: point.value)
-    gradient_norm = float(np.abs(best.gradient).max() * best.scale) / widths
-    if gradient_norm > TOLERANCE:
-        raise SolveError(f"the gradient per width within the family {family} is {gradient_norm:.1e}")
+    slopes = [float(np.abs(point.gradient).max() * point.scale) / widths for point in found]
+    ends = [end for end in zip(found, slopes, strict=True) if end[1] <= TOLERANCE]
+    if not ends:
+        raise SolveError(f"the gradient per width within the family {family} is {min(slopes):.1e} at least")
+    best, gradient_norm = min(ends, key=lambda end: end[0].value)
     blocks = best.reduced.chain.blocks
     return Constrained(blocks[0], tuple(blocks[1:-1]), blocks[-1], best.value, gradient_norm)
 

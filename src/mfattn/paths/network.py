@@ -59,8 +59,8 @@ class Network:
         self, heads: Sequence[int], widths: Sequence[float], variances: float | Sequence[float] = 1.0, outputs: int = 1
     ) -> None:
         for name, numbers in (("heads", heads), ("widths", widths)):
-            if isinstance(numbers, int | float | np.number):
-                raise ValueError(f"{name} must be a list of numbers, found {numbers}")
+            if not isinstance(numbers, Sequence | np.ndarray):
+                raise ValueError(f"{name} must be a list of numbers, found {numbers!r}")
         if len(heads) == 0:
             raise ValueError("heads must name those of at least one layer, found none")
         given = _as_many(variances, len(heads) + 2)

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mfattn.paths.attention import sub_network_features
 from mfattn.paths.checks import Array, checked_array, checked_choice, checked_integer
 from mfattn.paths.network import Network
 from mfattn.paths.symmetric import checked_symmetric
@@ -67,10 +68,10 @@ def _checked_pair(kernel: ArrayLike, labels: ArrayLike) -> tuple[Array, Array]:
     return matrix, targets
 
 
-def paths_through(heads: Sequence[int], layer: int, head: int) -> NDArray[np.bool_]:
+def passes_head(heads: Sequence[int], layer: int, head: int) -> NDArray[np.bool_]:
     """Which paths pass a head, both counted from 0, in the order of `Network`.
 
-    >>> paths_through((2, 2), 0, 1).tolist()
+    >>> passes_head((2, 2), 0, 1).tolist()
     [False, False, True, True]
     """
     layer = checked_integer("layer", layer, 0, len(heads) - 1)
@@ -110,7 +111,7 @@ def head_scores(order: ArrayLike, heads: Sequence[int], score: Score = "sum") ->
     sizes = np.abs(matrix).reshape(paths, outputs, paths, outputs).sum(axis=(1, 3))
     scores = []
     for layer, number in enumerate(heads):
-        passes = np.stack([paths_through(heads, layer, head) for head in range(number)]).astype(float)
+        passes = np.stack([passes_head(heads, layer, head) for head in range(number)]).astype(float)
         rows, both = passes @ sizes.sum(axis=1), np.einsum("hp,pq,hq->h", passes, sizes, passes)
         scores.append(2 * rows - both if score == "sum" else (rows - both) / number + both)
     largest = max(values.max() for values in scores)
@@ -123,7 +124,7 @@ def _checked_order(order: ArrayLike, paths: int) -> tuple[Array, int]:
     outputs, rest = divmod(len(matrix), paths)
     if rest or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"order must be square with {paths} rows per output, found {matrix.shape}")
-    return matrix, outputs
+    return checked_symmetric("order", matrix, len(matrix)), outputs
 
 
 def silenced(order: ArrayLike, heads: Sequence[int], layer: int, head: int) -> Array:
@@ -134,7 +135,7 @@ def silenced(order: ArrayLike, heads: Sequence[int], layer: int, head: int) -> A
     """
     given, outputs = _checked_order(order, math.prod(heads))
     matrix = given.copy()
-    gone = np.repeat(paths_through(heads, layer, head), outputs)
+    gone = np.repeat(passes_head(heads, layer, head), outputs)
     matrix[gone] = 0.0
     matrix[:, gone] = 0.0
     return matrix
@@ -159,15 +160,18 @@ def pruned(network: Network, features: ArrayLike, heads: Sequence[tuple[int, int
     ((1, 2), [[[1.4142, 1.4142]]])
     """
     found = checked_array("features", features, ("P", "D", network.paths))
-    gone = np.zeros(network.paths, dtype=bool)
-    left = list(network.heads)
-    for layer, head in set(heads):
-        gone |= paths_through(network.heads, layer, head)
-        left[layer] -= 1
+    for layer, head in heads:
+        checked_integer("layer", layer, 0, network.depth - 1)
+        checked_integer("head", head, 0, network.heads[layer] - 1)
+    kept = [
+        [head for head in range(number) if (layer, head) not in set(heads)]
+        for layer, number in enumerate(network.heads)
+    ]
+    left = [len(layer) for layer in kept]
     if min(left) == 0:
         raise ValueError(f"at least one head must stay in every layer, found {left}")
     smaller = Network(left, network.widths, network.variances, network.outputs)
-    return smaller, found[:, :, ~gone] * math.sqrt(network.paths / smaller.paths)
+    return smaller, sub_network_features(found, network.heads, kept)
 
 
 def path_products(values: Sequence[ArrayLike], readout: ArrayLike) -> Array:

@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from mfattn.paths.action import Action
-from mfattn.paths.checks import Array, checked_array, checked_choice, checked_number
+from mfattn.paths.checks import Array, checked_array, checked_choice, checked_number, checked_real
 from mfattn.paths.symmetric import checked_symmetric, solution
 
 Form = Literal["dual", "primal"]
@@ -241,13 +241,14 @@ def accuracy(mean: ArrayLike, labels: ArrayLike) -> float:
     >>> accuracy([0.3, -2.0, 0.0], [1, 1, -1])
     0.5
     """
-    means = np.asarray(mean, dtype=float)
+    means = _checked_means(mean)
     if means.ndim == 2:
+        if means.shape[1] == 1:
+            raise ValueError(f"mean of one output must have shape (Q,), found {means.shape}")
         wanted = checked_array("labels", labels, means.shape).argmax(axis=1)
         largest = means == means.max(axis=1, keepdims=True)
         return float((largest[np.arange(len(means)), wanted] / largest.sum(axis=1)).mean())
-    signs = checked_signs(labels, means.size)
-    return float((0.5 + 0.5 * np.sign(checked_array("mean", means, signs.shape) * signs)).mean())
+    return float((0.5 + 0.5 * np.sign(means * checked_signs(labels, len(means)))).mean())
 
 
 def sampled_accuracy(mean: ArrayLike, variance: ArrayLike, labels: ArrayLike) -> float:
@@ -283,8 +284,11 @@ def negative_log_density(mean: ArrayLike, variance: ArrayLike, targets: ArrayLik
     >>> round(negative_log_density([0.0], [0.5], [1.0], 0.5), 4)
     1.4189
     """
-    total = np.asarray(variance, dtype=float) + checked_number("temperature", temperature, least=0)
-    squares = (np.asarray(targets, dtype=float) - np.asarray(mean, dtype=float)) ** 2
+    means = _checked_means(mean)
+    total = _checked_variance(variance, means) + checked_number("temperature", temperature, least=0)
+    if total.min() <= 0:
+        raise ValueError("variance and temperature must not both be 0")
+    squares = (checked_array("targets", targets, means.shape) - means) ** 2
     return float(0.5 * (np.log(2 * np.pi * total) + squares / total).mean())
 
 
@@ -307,10 +311,10 @@ def squared_error(mean: ArrayLike, variance: ArrayLike, targets: ArrayLike) -> S
     >>> squared_error([1.0, 0.0], [0.1, 0.3], [1.0, 1.0])
     SquaredError(bias=0.5, variance=0.2)
     """
-    means = np.asarray(mean, dtype=float)
+    means = _checked_means(mean)
     return SquaredError(
         float(((means - checked_array("targets", targets, means.shape)) ** 2).mean()),
-        float(checked_array("variance", variance, means.shape).mean()),
+        float(_checked_variance(variance, means).mean()),
     )
 
 
@@ -322,13 +326,24 @@ def checked_signs(labels: ArrayLike, length: int) -> Array:
     return signs
 
 
+def _checked_means(mean: ArrayLike) -> Array:
+    """Means of one output or of several, or a ValueError."""
+    means = checked_real("mean", mean)
+    return checked_array("mean", means, ("Q", "C") if means.ndim == 2 else ("Q",))
+
+
+def _checked_variance(variance: ArrayLike, means: Array) -> Array:
+    """Variances of these means, or a ValueError."""
+    variances = checked_array("variance", variance, means.shape)
+    if variances.min() < 0:
+        raise ValueError(f"variance must not be negative, found {variances.min():g}")
+    return variances
+
+
 def _margins(mean: ArrayLike, variance: ArrayLike, labels: ArrayLike) -> Array:
     """y m / s, where 0 / 0 is 0."""
     means = checked_array("mean", mean, ("Q",))
     margins = means * checked_signs(labels, len(means))
-    variances = checked_array("variance", variance, means.shape)
-    if variances.min() < 0:
-        raise ValueError(f"variance must not be negative, found {variances.min():g}")
-    deviations = np.sqrt(variances)
+    deviations = np.sqrt(_checked_variance(variance, means))
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(margins == 0, 0.0, margins / deviations)

@@ -25,8 +25,8 @@ from mfattn.experiments.paths.config import (
 from mfattn.experiments.paths.solutions import STARTS, PathOrder, blank, order_mistakes, solution_of, widths_in_words
 from mfattn.experiments.paths.task_config import MOST_EXAMPLES, AnyTask
 from mfattn.paths.action import Action
-from mfattn.paths.limits import gaussian_process_order
 from mfattn.paths.observables import kernel_target_alignment
+from mfattn.paths.starts import gaussian_process_order
 from mfattn.paths.tasks.problem import Problem
 from mfattn.pipeline.config import Config, RunConfig, Tuple
 from mfattn.pipeline.experiment import ArrayLayout, Arrays, Table

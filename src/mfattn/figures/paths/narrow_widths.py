@@ -68,6 +68,10 @@ def _draw_distances(panel: Axes, arrays: Mapping[str, NDArray[Any]]) -> None:
             linewidth=0,
         )
     panel.set(yscale="log", ylabel="relative distance of theory")
+    smallest = min(
+        float(arrays[f"{name}_deviation"][arrays[f"{name}_deviation"] > 0].min(initial=1)) for name in DISTANCES
+    )
+    panel.set_ylim(bottom=0.3 * smallest)
     panel.legend(loc="lower left")
 
 

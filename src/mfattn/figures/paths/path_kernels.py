@@ -52,6 +52,7 @@ def _draw_kind(figure: SubFigure, arrays: Mapping[str, Array], shown: Sequence[i
         image = axes.imshow(kernel, cmap="viridis", vmin=low, vmax=high, interpolation="nearest")
         figure.colorbar(image, ax=axes, shrink=0.85, aspect=18, pad=0.02, extend="max")
         axes.set_title(name, loc="left")
+        axes.set_xlabel("example")
         _mark_runs(axes, arrays["example"])
     for axes in panels[len(shown) :]:
         axes.set_axis_off()

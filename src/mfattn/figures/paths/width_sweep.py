@@ -20,7 +20,7 @@ EXACT: dict[str, Any] = {
     "marker": "o",
     "markersize": 3.5,
     "linestyle": "",
-    "label": "exact posterior (band: error)",
+    "label": "exact posterior (band: one s.e.)",
 }
 
 LIMIT_COLOURS, LIMIT_LINES = (BLUE, GREEN, PURPLE, ORANGE, SKY), ("--", "-.", ":")
