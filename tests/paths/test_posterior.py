@@ -9,10 +9,12 @@ import pytest
 from mfattn.paths.action import Action
 from mfattn.paths.kernels import PathKernels
 from mfattn.paths.network import Network
-from mfattn.paths.posterior import ChainsDisagree, sample_posterior
+from mfattn.paths.posterior import ChainsDisagree, NoDensity, sample_posterior
+from mfattn.paths.posterior import hamiltonian as hamiltonian_module
 from mfattn.paths.posterior import sampling as sampling_module
 from mfattn.paths.posterior.density import Density
 from mfattn.paths.posterior.elliptical import sample_elliptical
+from mfattn.paths.posterior.evidence import bridge_evidence
 from mfattn.paths.posterior.hamiltonian import sample_hamiltonian
 from mfattn.paths.posterior.laplace import laplace
 from mfattn.paths.predict import Predictor
@@ -112,7 +114,8 @@ def test_weights_are_draws_of_the_posterior(network):
 
 
 @pytest.mark.parametrize("width", [6, 2])
-def test_threads_change_no_bit(width):
+def test_threads_change_no_bit(width, monkeypatch):
+    monkeypatch.setattr(hamiltonian_module, "SHORTEST", 2)
     action = random_action(1, Network((2, 2), (width,) * 3), examples=40, temperature=0.3)
     density = Density(action)
     laws = laplace(density, 1, 2)
@@ -195,6 +198,41 @@ def test_chains_that_disagree_are_an_error_that_keeps_them(monkeypatch):
     assert caught.value.posterior.method == "hamiltonian"
 
 
+def test_few_draws_of_many_coordinates_have_the_evidence_of_importance():
+    """The covariance of 147 coordinates from 512 draws alone would be wrong by tens."""
+    action = random_action(0, Network((4, 4), (20, 20, 20)), examples=6, temperature=0.1)
+    chains = sample_posterior(action, method="hamiltonian", draws=1024, warm_up=50, starts=1, threads=2)
+    importance = sample_posterior(action, method="importance", draws=4096, starts=1, threads=2)
+    assert chains.x.shape[2] == 147
+    assert chains.log_evidence.error < 0.2
+    assert deviation(chains.log_evidence, importance.log_evidence.value, importance.log_evidence.error) < 4.5
+
+
+def test_evidence_is_unknown_where_chains_are_far_from_every_law():
+    action, _ = unequal("tiny_L2H22")
+    density = Density(action)
+    posterior = sample_posterior(action, method="hamiltonian", draws=1024, warm_up=20, starts=1)
+    laws = laplace(density, 1, 0)
+    assert np.isfinite(bridge_evidence(density, laws, posterior.x, 0).value)
+    half = posterior.x.shape[1] // 2
+    moved = np.concatenate([posterior.x[:, :half], posterior.x[:, half:] * 20], axis=1)
+    impossible = np.concatenate([posterior.x[:, :half], -posterior.x[:, half:]], axis=1)
+    for chains in (moved, impossible):
+        unknown = bridge_evidence(density, laws, chains, 0)
+        assert np.isnan(unknown.value) and unknown.error == np.inf
+
+
+def test_chains_are_long_enough_to_be_compared():
+    action, _ = unequal("tiny_L1H1")
+    assert sample_posterior(action, method="hamiltonian", draws=256, warm_up=20, starts=1).x.shape[:2] == (32, 32)
+
+
+def test_kernels_without_a_factor_have_no_density():
+    huge = PathKernels(1e200 * random_features(0, 4, 2, 2))
+    with pytest.raises(NoDensity, match="not"):
+        sample_posterior(Action(Network((2,), (5, 5)), huge, np.ones(4), 0.1), draws=256)
+
+
 @pytest.mark.parametrize(
     ("network", "arguments", "message"),
     [
@@ -224,7 +262,7 @@ def test_labels_that_no_network_gives_are_sampled_or_refused():
     hard = Action(action.network, action.kernels, 1e3 * action.labels, 1e-8)
     try:
         posterior = sample_posterior(hard, draws=512, warm_up=100, starts=2)
-    except RuntimeError:
+    except NoDensity:
         return
     assert np.isfinite(posterior.order_parameter().value).all()
     assert np.isfinite(posterior.log_evidence.value)

@@ -2,16 +2,18 @@
 
 import numpy as np
 import pytest
+from scipy.linalg import block_diag
 
 from mfattn.paths.action import Action
 from mfattn.paths.kernels import PathKernels
 from mfattn.paths.network import Network
 from mfattn.paths.observables import pruned
 from mfattn.paths.pruning import dropping_order, solve_pruned
-from mfattn.paths.solve import solve
+from mfattn.paths.solve import SeveralMinima, solve
 from mfattn.paths.tasks.problem import RandomFeatures
 from mfattn.paths.tasks.trained import RandomHeads
 
+from .references import reference, two_minima
 from .test_tasks_trained import random_network
 
 
@@ -43,6 +45,23 @@ def test_a_smaller_network_is_solved_as_if_there_had_been_no_other(problem, drop
     alone = solve(Action(network, PathKernels(features), problem.labels, 0.2))
     assert smaller.action.network == network
     assert np.allclose(smaller.solution.U1, alone.U1, atol=1e-9) and np.isclose(smaller.solution.value, alone.value)
+
+
+def test_infinite_width_is_a_start_beside_what_is_left(problem):
+    action = action_of(problem)
+    smaller = solve_pruned(action, solve(action).U1, [(0, 1)])
+    assert smaller.solution.certificate.starts == 2 and len(smaller.solution.certificate.minima) == 1
+
+
+def test_the_least_of_several_minima_is_taken():
+    """What is left of the whole network leads to one of them, and infinite width to the other."""
+    least, other = reference("multi_minima")["s2_U1"]
+    left = two_minima("s2")
+    features = np.sqrt(2 / 3) * np.concatenate([left.kernels.features, left.kernels.features[..., :2]], axis=2)
+    whole = Action(Network((3, 2), (3, 3, 3)), PathKernels(features), left.labels, left.temperature)
+    with pytest.warns(SeveralMinima):
+        smaller = solve_pruned(whole, block_diag(other, np.eye(2)), [(0, 2)])
+    assert len(smaller.solution.certificate.minima) == 2 and np.allclose(smaller.solution.U1, least, rtol=1e-4)
 
 
 def test_several_outputs_are_pruned_alike(problem):

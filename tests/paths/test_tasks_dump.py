@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
+from mfattn.paths.tasks import dump as dumps
 from mfattn.paths.tasks.dump import WEIGHTS, BadDump, Dump, Examples, read_dump, write_dump
 
 from .test_tasks_trained import forward, random_network
@@ -121,8 +122,21 @@ def test_a_damaged_file_is_refused(tmp_path):
             read_dump(path)
 
 
+def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    write_dump(tmp_path / "some.npz", some_dump())
+    monkeypatch.setattr(dumps, "LARGEST_DUMP", 100)
+    with pytest.raises(BadDump, match=r"some.npz: arrays of [0-9,]+ bytes; allowed are 100"):
+        read_dump(tmp_path / "some.npz")
+    torch = pytest.importorskip("torch")
+    torch.save({"readout_weights": torch.zeros(1, dtype=torch.int8).expand(2**50)}, tmp_path / "some.pt")
+    with pytest.raises(BadDump, match=r"some.pt: arrays of [0-9,]+ bytes; allowed are 100"):
+        read_dump(tmp_path / "some.pt")
+
+
 def test_what_no_dump_holds_is_not_written(tmp_path):
     dump = some_dump()
+    with pytest.raises(BadDump, match=r"'x_zeros_a\$b': names are of"):
+        write_dump(tmp_path / "some.npz", Dump(dump.network, {"a$b": dump.examples["train"]}))
     with pytest.raises(BadDump, match=r"must end in \.npz"):
         write_dump(tmp_path / "some.pt", dump)
     for network in (random_network(), random_network(heads=(2, 2), widths=(4, 4, 4), readout="last_token")):

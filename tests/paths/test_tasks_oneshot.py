@@ -227,8 +227,8 @@ def test_drawings_of_a_character_are_alike():
     assert share.min() > 0.01 and share.max() < 0.2
 
 
-def test_alphabets_are_chosen(some):
-    chosen = some.of_alphabets(["Alphabet_01"])
+def test_characters_are_chosen(some):
+    chosen = some.named(some.names[:2:-1])
     assert chosen.names == some.names[3:] and (chosen.pixels == some.pixels[12:]).all()
     assert (chosen.drawing(1, 2) == some.drawing(4, 2)).all()
 
@@ -236,7 +236,8 @@ def test_alphabets_are_chosen(some):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda some: some.of_alphabets(["Greek"]), "no alphabet Greek; there are Alphabet_00, Alphabet_01"),
+        (lambda some: some.named(["a/b/c"]), "no character a/b/c"),
+        (lambda some: some.named([]), "names must be of at least one character"),
         (lambda some: Characters(("a/b/c",), (2, 2), some.pixels[:4]), "counts must be of 1 characters, found 2"),
         (lambda some: Characters(("a/b/c",), (5,), some.pixels[:4]), r"pixels must be uint8 \(5, rows, columns\)"),
         (lambda some: generated_characters(2, evaluation=3), "evaluation must be 0 to 2, found 3"),

@@ -72,6 +72,7 @@ def test_accuracy():
     assert network.accuracy(features, labels) == 1 and network.accuracy(features, -labels) == 0
     labels[:3] *= -1
     assert network.accuracy(features, labels) == 0.5
+    assert network.accuracy(np.zeros_like(features), labels) == 0.5
 
 
 def test_heads_that_are_left():

@@ -19,6 +19,7 @@ from mfattn.paths.checks import Array, checked_array
 from mfattn.paths.kernels import PathKernels
 from mfattn.paths.observables import pruned
 from mfattn.paths.solve import Solution, solve
+from mfattn.paths.starts import gaussian_process_order
 from mfattn.paths.tasks.trained import without_heads
 
 Dropped = Sequence[tuple[int, int]]
@@ -71,8 +72,14 @@ def solve_pruned(action: Action, order: Array, dropped: Dropped) -> Pruned:
     action : Action
         Of the whole network.
     order : (p_1, p_1) array
-        Its order parameter, positive definite: the search starts from what it has for the paths that are left.
+        Its order parameter, positive definite: the search starts from what it has for the paths that are left, and
+        from infinite width.
     dropped : sequence of (int, int)
+
+    Warns
+    -----
+    SeveralMinima
+        If the two starts ended in different minima; the certificate of the solution has them.
 
     Raises
     ------
@@ -96,4 +103,4 @@ def solve_pruned(action: Action, order: Array, dropped: Dropped) -> Pruned:
     start = checked_array("order", order, (size, size))[np.ix_(rows, rows)]
     network, features = pruned(whole, action.kernels.features, dropped)
     smaller = Action(network, PathKernels(features, action.kernels.limit), action.labels, action.temperature)
-    return Pruned(smaller, solve(smaller, starts=[start]))
+    return Pruned(smaller, solve(smaller, starts=[start, gaussian_process_order(network)]))

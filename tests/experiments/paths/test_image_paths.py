@@ -1,6 +1,8 @@
 """One-shot images: heads that are random, trained, or of a file, and characters that are generated, or of a folder."""
 
+import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +10,9 @@ import pytest
 from mfattn.cli import main
 from mfattn.datasets import OmniglotFolder, write_omniglot
 from mfattn.experiments import make_experiment
-from mfattn.experiments.paths import images_config
-from mfattn.experiments.paths.image_paths import best_place, correlation, rank_correlation
+from mfattn.experiments.paths import image_characters, image_measured, images_config
+from mfattn.experiments.paths.image_dump import DumpConfig
+from mfattn.experiments.paths.image_results import agreement, best_place, correlation, rank_correlation
 from mfattn.figures import style
 from mfattn.paths.action import Action
 from mfattn.paths.network import Network
@@ -68,7 +71,7 @@ def test_a_partial_result_is_derived_and_drawn(result, monkeypatch):
     left |= run.derive(left)
     assert left["evidence_choice"].tolist()[1:] == [-1, -1]
     monkeypatch.setattr(style, "render", lambda figure: {"": draw_small(figure)})
-    assert run.draw(left, ", incomplete")[""][:4] == b"\x89PNG" and run.findings(left) and len(run.warnings(left)) == 2
+    assert run.draw(left, ", incomplete")[""][:4] == b"\x89PNG" and run.findings(left) and len(run.warnings(left)) == 1
 
 
 def test_a_point_is_the_solution_of_its_width_and_temperature(result):
@@ -109,6 +112,41 @@ def test_an_order_of_a_single_head_has_nothing_to_drop(root):
     assert arrays["pruned_accuracy"].shape == (2, 3, 2)
 
 
+def test_doubts_are_told(result):
+    run, arrays = result
+
+    def told(words, **changed):
+        (line,) = run.warnings(arrays | changed)
+        return line.startswith(words)
+
+    nothing = np.full(3, np.nan)
+    assert told("no draws of the exact posterior: N = 30", effective_size=nothing, r_hat=nothing)
+    assert told("the exact posterior is uncertain: N = 30, 5 effective draws", effective_size=np.full(3, 5.0))
+    assert told("the exact posterior is uncertain", r_hat=np.full(3, 1.2))
+    narrow = "below the 4 paths, where order parameters are singular and theory is approximate: N = 3"
+    assert told(narrow, width=np.array([3, 30, np.inf]))
+    several = np.where(arrays["pruned_minima"] > 0, 2, -1)
+    assert told("several minima of networks without heads", pruned_minima=several)
+
+
+def test_several_minima_of_smaller_networks_are_counted(result, monkeypatch):
+    run, arrays = result
+    best = arrays["evidence_choice"][0]
+    assert (arrays["dropped_minima"][0] == 1).all() and (arrays["pruned_minima"][0] == 1).all()
+    real = image_measured.solve_pruned
+
+    def twice(*arguments):
+        smaller = real(*arguments)
+        certificate = smaller.solution.certificate
+        both = replace(certificate, minima=certificate.minima * 2)
+        return smaller._replace(solution=replace(smaller.solution, certificate=both))
+
+    monkeypatch.setattr(image_measured, "solve_pruned", twice)
+    action, order = run._action(0, best), arrays["order_parameter"][0, best]
+    found = image_measured.of_pruning(action, order, run._images, iter([np.arange(4.0)]))
+    assert found["dropped_minima"] == [2] * 4 and found["pruned_minima"] == [[2, 2]]
+
+
 def test_the_exact_posterior_is_at_one_width(result):
     _, arrays = result
     assert np.isfinite(arrays["exact_accuracy"]).tolist() == [False, True, False]
@@ -128,6 +166,11 @@ def test_the_exact_posterior_is_at_one_width(result):
         (["task.network.heads=[9, 9]"], "task", "at most 64 paths, found 81"),
         (["pruning.width=7"], "pruning.width", "one of the widths 6, 30, found 7"),
         (["posterior={width: 7}"], "posterior.width", "one of the widths"),
+        (
+            ["task.network.heads=[4, 4]", "posterior={width: 6, method: importance}"],
+            "posterior.method",
+            "another than importance where a width is below the number of paths (16)",
+        ),
         (["figure.width=7"], "figure.width", "one of the widths"),
         (["widths=[6, 6]", "pruning=null"], "widths", "different numbers"),
         (["temperatures=[1.0, 1.0]"], "temperatures", "different numbers"),
@@ -194,7 +237,7 @@ def test_a_folder_gives_what_its_drawings_would_in_memory(root, folder, tmp_path
     shutil.copytree(folder, tmp_path / "copy")
     assert small(root, of_folder(tmp_path / "copy"), "widths=[6]", "pruning=null").identity() == run.identity()
     (tmp_path / "copy" / OmniglotFolder(folder).names[0] / "0001_01.png").unlink()
-    images_config.characters_of.cache_clear()
+    image_characters.characters_of.cache_clear()
     other = small(root, of_folder(tmp_path / "copy"), "widths=[6]", "pruning=null")
     assert other.identity() != run.identity()
 
@@ -215,6 +258,21 @@ def test_a_folder_is_split_by_part_by_alphabet_or_by_files(root, folder, tmp_pat
     check_mistake(root, "paths_images_random", [of_folder(folder, test_split="a.json")], key, "needed")
     key = "task.characters.test_alphabets"
     check_mistake(root, "paths_images_random", [of_folder(folder, test_alphabets="[a]", **files)], key, "only one of")
+
+
+def test_an_alphabet_of_both_folders_is_split_by_folder(root, folder):
+    shutil.copytree(folder / "images_background" / "Alphabet_00", folder / "images_evaluation" / "Alphabet_00")
+    training, test = small(root, of_folder(folder)).config.task.characters.load(16)
+    assert training.alphabets == ("Alphabet_00", "Alphabet_01") and test.alphabets == ("Alphabet_00", "Alphabet_02")
+    assert all(name.startswith("images_background/") for name in training.names) and len(training.names) == 6
+
+
+def test_splits_share_no_characters(root, folder, tmp_path, capsys):
+    for part, names in (("training", ["character01", "character02"]), ("test", ["character02", "character03"])):
+        (tmp_path / f"{part}.json").write_text(json.dumps({"background": {"Alphabet_00": names}}))
+    files = {f"{part}_split": tmp_path / f"{part}.json" for part in ("training", "test")}
+    message = "test.json: 'images_background/Alphabet_00/character02' is in"
+    check_refused(root, tmp_path, capsys, [*SMALL, of_folder(folder, **files)], message)
 
 
 @pytest.mark.parametrize("damage", ["broken", "no drawings", "empty", "one drawing", "no test", "no such alphabet"])
@@ -261,8 +319,11 @@ def dumped(path, seed=0, per_class=30):
 
 
 def of_dump(root, path, *assignments):
-    task = f"task={{name: dump, file: {path}, examples: 24, test_examples: 40}}"
-    return experiment_of(root, "paths_images_random", task, *SMALL[4:], *assignments)
+    return experiment_of(root, "paths_images_random", dump_task(path), *SMALL[4:], *assignments)
+
+
+def dump_task(path):
+    return f"task={{name: dump, file: '{path}', examples: 24, test_examples: 40}}"
 
 
 def test_a_file_of_a_network_is_looked_at(root, tmp_path, monkeypatch):
@@ -307,25 +368,65 @@ def test_a_file_of_something_else_ends_a_run_before_it_begins(root, tmp_path, ca
     dumped(tmp_path / "some.npz")
     content = {**np.load(tmp_path / "some.npz"), **change}
     np.savez(tmp_path / "bad.npz", **{name: array for name, array in content.items() if array is not None})
-    task = f"task={{name: dump, file: {tmp_path / 'bad.npz'}, examples: 24, test_examples: 40}}"
+    task = dump_task(tmp_path / "bad.npz")
     check_refused(root, tmp_path, capsys, [task, *SMALL[4:]], message)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["a", "test_a"], "x_zeros_a: two tests are called 'a'"),
+        (["test_fashion_mnist", "fashion mnist"], "two tests are called 'fashion mnist'"),
+        (["test_"], "x_zeros_test_: a test needs a name of 1 to 40 letters, found ''"),
+        ([r"test_$\bad{x$"], r"'x_zeros_test_$\\bad{x$': names are of up to 50 letters"),
+        (["two\nlines"], r"'x_zeros_two\nlines': names are of up to 50 letters"),
+        ([f"test_{number}" for number in range(6)], "at most 6 tests beside x_zeros_test, found 7"),
+    ],
+)
+def test_names_of_tests_in_a_file_are_plain_and_different(root, tmp_path, capsys, names, message):
+    dumped(tmp_path / "some.npz")
+    content = dict(np.load(tmp_path / "some.npz"))
+    for name in names:
+        content |= {f"{kind}_{name}": content[f"{kind}_test"] for kind in ("x_zeros", "y_labels")}
+    np.savez(tmp_path / "bad.npz", **content)
+    check_refused(root, tmp_path, capsys, [dump_task(tmp_path / "bad.npz"), *SMALL[4:]], message)
+
+
+def test_a_caption_shows_no_more_of_the_name_of_a_file_than_figures_can(root, tmp_path):
+    dumped(tmp_path / r"n$\bad$.npz")
+    run = of_dump(root, tmp_path / r"n$\bad$.npz")
+    arrays = run.constants() | {
+        name: np.full(shape, -1, dtype) for name, (shape, dtype) in run.layout(range(3)).items()
+    }
+    arrays |= run.derive(arrays)
+    assert draw_small(run.figure(arrays, ""))[:4] == b"\x89PNG"
+    assert run.config.task.describe_network() == "trained, of nbad.npz"
+
+
+def test_a_file_has_no_importance_sampling_below_its_number_of_paths(root, tmp_path, capsys):
+    dumped(tmp_path / "some.npz")
+    assignments = [dump_task(tmp_path / "some.npz"), "widths=[3]", "pruning=null"]
+    assignments += ["posterior={width: 3, method: importance}"]
+    check_refused(root, tmp_path, capsys, assignments, "posterior.method: another than importance")
 
 
 def test_variances_that_do_not_fit_a_file_end_a_run_before_it_begins(root, tmp_path, capsys):
     dumped(tmp_path / "some.npz")
-    task = f"task={{name: dump, file: {tmp_path / 'some.npz'}, examples: 24, test_examples: 40}}"
+    task = dump_task(tmp_path / "some.npz")
     check_refused(root, tmp_path, capsys, [task, *SMALL[4:], "variances=[1.0, 1.0, 1.0]"], "variances: 4 numbers")
 
 
 def test_a_file_of_torch_without_torch_ends_a_run_before_it_begins(root, tmp_path, capsys, monkeypatch):
     (tmp_path / "some.pt").write_bytes(b"nothing")
     monkeypatch.setattr("mfattn.paths.tasks.dump.torch_module", refused)
-    task = f"task={{name: dump, file: {tmp_path / 'some.pt'}, examples: 24, test_examples: 40}}"
-    check_refused(root, tmp_path, capsys, [task, *SMALL[4:]], "pip install 'mfattn[torch]'")
+    task = dump_task(tmp_path / "some.pt")
+    check_refused(
+        root, tmp_path, capsys, [task, *SMALL[4:]], "some.pt: a file of torch needs the extra mfattn[torch]: pip"
+    )
 
 
-def refused():
-    raise MissingExtra("gradient descent needs the extra mfattn[torch]: pip install 'mfattn[torch]'")
+def refused(purpose="gradient descent"):
+    raise MissingExtra(f"{purpose} needs the extra mfattn[torch]: pip install 'mfattn[torch]'")
 
 
 # Training.
@@ -401,10 +502,25 @@ def test_the_best_place_of_nothing_is_none():
 def test_correlations_are_of_numbers_that_vary():
     first, second = np.array([1.0, 2.0, 4.0]), np.array([1.0, 3.0, 100.0])
     assert np.isclose(correlation(first, first), 1) and np.isclose(rank_correlation(first, -second), -1)
-    assert np.isnan(correlation(first, np.ones(3))) and np.isnan(rank_correlation(first, np.array([1, np.nan, 2])))
+    assert np.isnan(correlation(first, np.ones(3))) and np.isnan(rank_correlation(first, np.array([1, np.nan, np.nan])))
+
+
+def test_scores_are_compared_with_drops_of_heads_that_can_be_dropped():
+    drops = np.array([[np.nan, 0.7, 0.8, 0.9]])
+    arrays = {
+        "trained_overlap": np.eye(3)[np.newaxis],
+        "order_parameter": np.stack([[np.eye(3)] * 2]),
+        "trained_accuracy": np.array([0.9]),
+        "trained_dropped_accuracy": drops,
+        "accuracy": np.ones((1, 2)),
+        "head_score": np.array([[[1.0, 0.9, 0.5, 0.1], [np.nan] * 4]]),
+    }
+    found = agreement(arrays)
+    assert np.isclose(found["score_drop_correlation"][0, 0], 1) and np.isnan(found["score_drop_correlation"][0, 1])
+    assert np.allclose(found["overlap_correlation"], 1)
 
 
 def test_errors_of_files_are_those_of_input(tmp_path):
-    task = images_config.DumpConfig(name="dump", file=tmp_path / "missing.npz")
+    task = DumpConfig(name="dump", file=tmp_path / "missing.npz")
     with pytest.raises(InputError, match="cannot be read as npz"):
         assert task.head_counts

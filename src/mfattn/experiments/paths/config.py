@@ -57,7 +57,10 @@ class PosteriorConfig(Config):
     method: Literal["auto", "importance", "hamiltonian", "elliptical"] = Field(
         "auto", description="Sampler; `auto` takes the one that fits."
     )
-    draws: int = Field(4096, ge=256, le=1_000_000, description="Draws of the order parameter, in all.")
+    draws: int = Field(
+        4096, ge=256, le=1_000_000, description="Draws of the order parameter, in all; of chains 1,024 at least."
+    )
+    warm_up: int = Field(200, ge=0, le=100_000, description="Draws that every chain leaves out first.")
     seed: Seed = Field(0, description="Seed.")
 
 

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
 def posterior_of(action: Action, config: PosteriorConfig) -> "Posterior | None":
     """Draws, also from chains that disagree, as their R-hat tells; None where the density cannot be computed."""
-    from mfattn.paths.posterior import ChainsDisagree, sample_posterior
+    from mfattn.paths.posterior import ChainsDisagree, NoDensity, sample_posterior
 
     try:
-        return sample_posterior(action, method=config.method, draws=config.draws, seed=config.seed)
+        return sample_posterior(
+            action, method=config.method, draws=config.draws, warm_up=config.warm_up, seed=config.seed
+        )
     except ChainsDisagree as disagreement:
         return disagreement.posterior
-    except (RuntimeError, np.linalg.LinAlgError):
+    except NoDensity:
         return None
 
 

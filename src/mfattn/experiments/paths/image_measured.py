@@ -1,18 +1,20 @@
 """What is measured of images: at an order parameter, of the trained network, and of networks that lose heads."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mfattn.experiments.paths.images_config import ImageTask, Network
+from mfattn.experiments.paths.image_sections import Network
+from mfattn.experiments.paths.images_config import ImageTask
 from mfattn.experiments.paths.measured import accuracy_at
 from mfattn.paths.action import Action
 from mfattn.paths.observables import head_scores, pruned, silenced
 from mfattn.paths.predict import Predictor, accuracy, sampled_accuracy
 from mfattn.paths.pruning import dropping_order, solve_pruned
-from mfattn.paths.solve import SolveError
+from mfattn.paths.solve import SeveralMinima, SolveError
 from mfattn.paths.tasks.problem import Problem
 from mfattn.paths.tasks.trained import TrainedNetwork, without_heads
 
@@ -31,6 +33,17 @@ class ImageProblem(NamedTuple):
     def trained(self) -> TrainedNetwork | None:
         """The network, if it has values."""
         return self.network if isinstance(self.network, TrainedNetwork) else None
+
+
+class Solved(NamedTuple):
+    """Accuracy of a network that is solved anew, and how many minima were found."""
+
+    accuracy: float
+    minima: int
+
+
+UNSOLVED = Solved(np.nan, -1)
+"""Where no minimum is found, or no network is."""
 
 
 def image_problem(task: ImageTask, network: Network, scale: float) -> ImageProblem:
@@ -111,23 +124,30 @@ def rankings(scores: Array, images: ImageProblem, random_orders: int, seed: int)
 def of_pruning(action: Action, order: Array, images: ImageProblem, ranked: Iterator[Array]) -> dict[str, Any]:
     """Accuracies without each of the heads, and without one after the other, of the theory that is solved anew.
 
-    And those of the trained network, whose values stay as they are.
+    To solve a smaller network anew is what training it again would be for the posterior: all of its values follow the
+    loss of a head. Those of the trained network do not: it is not trained again, and its accuracies are of values that
+    stay as they are. The minima are counted of networks that have lost a head.
     """
     heads = images.problem.heads
     places = places_of(heads)
     orders = [dropping_order(np.argsort(numbers, kind="stable").tolist(), heads) for numbers in ranked]
     # Orders share some of their networks.
-    known: dict[frozenset[tuple[int, int]], float] = {}
+    known: dict[frozenset[tuple[int, int]], Solved] = {}
 
-    def solved(dropped: Heads) -> float:
+    def solved(dropped: Heads) -> Solved:
         if frozenset(dropped) not in known:
-            known[frozenset(dropped)] = _solved_accuracy(action, order, images.problem, tuple(sorted(dropped)))
+            known[frozenset(dropped)] = _solved_without(action, order, images.problem, tuple(sorted(dropped)))
         return known[frozenset(dropped)]
 
+    whole = accuracy_at(action, order, images.problem)
+    alone = [solved((place,)) if heads[place[0]] > 1 else UNSOLVED for place in places]
+    smaller = [[solved(dropped[:end]) for end in range(1, len(dropped) + 1)] for dropped in orders]
     found: dict[str, Any] = {
-        "dropped_accuracy": [solved((place,)) if heads[place[0]] > 1 else np.nan for place in places],
+        "dropped_accuracy": [one.accuracy for one in alone],
+        "dropped_minima": [one.minima for one in alone],
         "pruning_head": [[places.index(place) for place in dropped] for dropped in orders],
-        "pruned_accuracy": [[solved(dropped[:end]) for end in range(len(dropped) + 1)] for dropped in orders],
+        "pruned_accuracy": [[whole, *(one.accuracy for one in some)] for some in smaller],
+        "pruned_minima": [[one.minima for one in some] for some in smaller],
     }
     trained = images.trained
     if trained is not None:
@@ -137,13 +157,14 @@ def of_pruning(action: Action, order: Array, images: ImageProblem, ranked: Itera
     return found
 
 
-def _solved_accuracy(action: Action, order: Array, problem: Problem, dropped: Heads) -> float:
-    """Accuracy of a network without some heads that is solved anew; NaN where no minimum is found."""
-    if not dropped:
-        return accuracy_at(action, order, problem)
-    try:
-        smaller = solve_pruned(action, order, dropped)
-    except SolveError:
-        return np.nan
+def _solved_without(action: Action, order: Array, problem: Problem, dropped: Heads) -> Solved:
+    """A network without some heads that is solved anew, the Bayesian counterpart of training it again."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SeveralMinima)
+        try:
+            smaller = solve_pruned(action, order, dropped)
+        except SolveError:
+            return UNSOLVED
     features = pruned(action.network, problem.test_features, dropped)[1]
-    return accuracy(Predictor(smaller.action, smaller.solution.U1).mean(features), problem.test_labels)
+    mean = Predictor(smaller.action, smaller.solution.U1).mean(features)
+    return Solved(accuracy(mean, problem.test_labels), len(smaller.solution.certificate.minima))

@@ -23,6 +23,8 @@ from mfattn.experiments.paths.config import (
     sweep_mistakes,
     variance_mistakes,
 )
+from mfattn.experiments.paths.exact import importance_mistakes
+from mfattn.experiments.paths.image_dump import DumpConfig
 from mfattn.experiments.paths.image_measured import (
     ImageProblem,
     image_problem,
@@ -32,8 +34,21 @@ from mfattn.experiments.paths.image_measured import (
     places_of,
     rankings,
 )
+from mfattn.experiments.paths.image_results import (
+    CHOICES,
+    accuracy_table,
+    agreement,
+    choices,
+    doubtful_posterior,
+    doubtful_pruning,
+    doubtful_solutions,
+    findings_of,
+    head_table,
+    narrow_networks,
+    pruning_table,
+)
 from mfattn.experiments.paths.image_training import TrainingChain
-from mfattn.experiments.paths.images_config import DumpConfig, ImageTask, OneShotConfig
+from mfattn.experiments.paths.images_config import ImageTask, OneShotConfig
 from mfattn.experiments.paths.measured import (
     EXACT,
     PREDICTED,
@@ -67,13 +82,6 @@ STEP_FLOPS = 2.5e10
 PAIRS_PER_SECOND = 2e8
 """Pairs of training examples that the exact posterior goes through for each of its predictions."""
 
-CHOICES = {
-    "evidence_choice": "log_evidence",
-    "leave_one_out_choice": "leave_one_out_error",
-    "test_choice": "accuracy",
-}
-"""Places of the temperature that is best by the evidence, by what is left out, and by the test."""
-
 
 class ImagePosteriorConfig(PosteriorConfig):
     """The exact posterior of one network."""
@@ -103,7 +111,11 @@ class ImagePathsConfig(RunConfig):
     widths: Widths = Field(description="Widths N; all layers have the same.")
     temperatures: Temperatures = Field(description="Temperatures T of the posterior, of which the evidence chooses.")
     variances: Variances | None = Field(None, description="Prior variances of V_0 ... V_L and a; without it, 1.")
-    solver: SolverConfig = Field(SolverConfig(starts="gp"), description="How the action is minimised.")
+    solver: SolverConfig = Field(
+        SolverConfig(starts="gp"),
+        description="How the action is minimised; for time from infinite width alone, where other minima go unseen: "
+        "`starts: auto` looks for them.",
+    )
     posterior: ImagePosteriorConfig | None = Field(None, description="The exact posterior at one of the widths.")
     pruning: PruningConfig | None = Field(None, description="Networks that lose heads, at one of the widths.")
     components: int = Field(50, ge=1, le=4000, description="Principal components of the kernels, at most P.")
@@ -120,8 +132,16 @@ class ImagePathsConfig(RunConfig):
                 yield (name, "width"), f"one of the widths {', '.join(map(str, self.widths))}, found {width}"
         # Heads of a file are known only when it is read.
         if not isinstance(self.task, DumpConfig):
-            yield from variance_mistakes(self.variances, self.task.head_counts)
-            yield from size_mistakes(("temperatures",), self.layout(len(self.widths) + 1), "take fewer")
+            yield from self.head_mistakes()
+
+    def head_mistakes(self) -> Iterator[tuple[KeyPath, str]]:
+        """What does not fit the heads, or is too large with them."""
+        heads = self.task.head_counts
+        yield from variance_mistakes(self.variances, heads)
+        if self.posterior is not None:
+            found = importance_mistakes(self.posterior, self.posterior.width, prod(heads))
+            yield from ((("posterior", *path), message) for path, message in found)
+        yield from size_mistakes(("temperatures",), self.layout(len(self.widths) + 1), "take fewer")
 
     def layout(self, points: int) -> dict[str, ArrayLayout]:
         """Arrays of a number of points."""
@@ -166,7 +186,9 @@ class ImagePathsConfig(RunConfig):
         orders, drops = len(self.order_names), sum(heads) - len(heads)
         layout = {
             "dropped_accuracy": ArrayLayout((points, sum(heads)), REAL),
+            "dropped_minima": ArrayLayout((points, sum(heads)), COUNT),
             "pruning_head": ArrayLayout((points, orders, drops), COUNT),
+            "pruned_minima": ArrayLayout((points, orders, drops), COUNT),
             "pruned_accuracy": ArrayLayout((points, orders, drops + 1), REAL),
         }
         if self.task.has_values:
@@ -222,7 +244,7 @@ class ImagePaths(PointwiseExperiment[ImagePathsConfig]):
     def check(self) -> None:
         """What is missing of libraries and images, or does not fit a file."""
         self.config.task.check()
-        for path, message in variance_mistakes(self.config.variances, self.config.task.head_counts):
+        for path, message in self.config.head_mistakes():
             raise InputError(f"{dotted_name(path)}: {message}")
 
     def identity(self) -> dict[str, Any]:
@@ -240,9 +262,9 @@ class ImagePaths(PointwiseExperiment[ImagePathsConfig]):
         config, task = self.config, self.config.task
         solutions = float(len(config.temperatures))
         if config.pruning is not None:
-            # Networks of fewer heads are smaller.
+            # Networks of fewer heads are smaller, and have two starts.
             drops = len(config.order_names) * (sum(task.head_counts) - len(task.head_counts))
-            solutions += (drops + sum(task.head_counts)) / (3 * self.points)
+            solutions += 2 * (drops + sum(task.head_counts)) / (3 * self.points)
         seconds = solutions * task.solve_seconds
         if config.posterior is not None:
             pairs = (task.test_size + task.training_size) * task.training_size**2
@@ -354,113 +376,39 @@ class ImagePaths(PointwiseExperiment[ImagePathsConfig]):
 
     def derive(self, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
         """The temperatures that are best, and how far theory agrees with the trained network."""
-        derived: Arrays = {
-            name: best_place(-arrays[criterion] if criterion == "leave_one_out_error" else arrays[criterion])
-            for name, criterion in CHOICES.items()
-        }
-        if self.config.task.has_values:
-            overlap, orders = arrays["trained_overlap"], arrays["order_parameter"]
-            drop = arrays["trained_accuracy"][:, None] - arrays["trained_dropped_accuracy"]
-            grid = arrays["accuracy"].shape
-            derived["overlap_correlation"] = np.full(grid, np.nan)
-            derived["score_drop_correlation"] = np.full(grid, np.nan)
-            for place in np.ndindex(grid):
-                derived["overlap_correlation"][place] = correlation(orders[place].ravel(), overlap[place[0]].ravel())
-                scores = arrays["head_score"][place]
-                derived["score_drop_correlation"][place] = rank_correlation(scores, drop[place[0]])
-        return derived
+        return choices(arrays) | (agreement(arrays) if self.config.task.has_values else {})
 
     def warnings(self, arrays: Mapping[str, NDArray[Any]]) -> list[str]:
-        """Widths and temperatures without a solution, or with several minima, and a poor posterior."""
-        lines = []
-        for words, group in (
-            ("nothing could be computed", np.isnan(arrays["accuracy"])),
-            ("several minima of the action, of which the least is taken", arrays["minima"] > 1),
-        ):
-            cases = [
-                f"N = {self.widths[row]:g}, T = {self.config.temperatures[place]:g}"
-                for row, place in np.argwhere(group)
-            ]
-            if cases:
-                lines.append(f"{words}: {'; '.join(cases[:4])}" + (f"; {len(cases)} in all" if len(cases) > 4 else ""))
-        pruning, posterior = self.config.pruning, self.config.posterior
-        if pruning is not None and np.isnan(arrays["pruned_accuracy"][self.config.widths.index(pruning.width)]).any():
-            lines.append("some networks without heads could not be solved")
-        if posterior is not None:
-            row = self.config.widths.index(posterior.width)
-            if not arrays["effective_size"][row] >= FEW_DRAWS or arrays["r_hat"][row] > LARGEST_R_HAT:
-                size = f"{arrays['effective_size'][row]:.0f} effective draws, R-hat {arrays['r_hat'][row]:.3f}"
-                lines.append(f"the exact posterior is uncertain: {size}")
+        """What is doubtful: solutions, networks that are narrow, or lose heads, and the posterior."""
+        lines = [*doubtful_solutions(arrays), *narrow_networks(arrays)]
+        if self._pruned is not None:
+            lines += doubtful_pruning(arrays, self._pruned)
+        if self._exact is not None:
+            lines += doubtful_posterior(arrays, self._exact)
         return lines
 
     def findings(self, arrays: Mapping[str, NDArray[Any]]) -> list[tuple[str, str]]:
         """Accuracies at the temperatures that the evidence chooses, and agreement with the trained network."""
-        lines = []
-        if "trained_accuracy" in arrays and np.isfinite(arrays["trained_accuracy"]).any():
-            row = int(np.flatnonzero(np.isfinite(arrays["trained_accuracy"]))[0])
-            lines.append(("trained network", f"accuracy {arrays['trained_accuracy'][row]:.3f} on unseen alphabets"))
-        for row, width in enumerate(self.widths):
-            place = arrays["evidence_choice"][row]
-            if place < 0:
-                continue
-            best = arrays["test_choice"][row]
-            temperatures = self.config.temperatures
-            words = (
-                f"accuracy {arrays['accuracy'][row, place]:.3f} at T = {temperatures[place]:g} (evidence), "
-                f"{arrays['accuracy'][row, best]:.3f} at T = {temperatures[best]:g} (best in the test)"
-            )
-            if "overlap_correlation" in arrays and isfinite(width):
-                words += f", correlation with trained paths {arrays['overlap_correlation'][row, place]:.3f}"
-                words += f", of scores with drops {arrays['score_drop_correlation'][row, place]:.2f}"
-            lines.append((f"N = {width:g}" if isfinite(width) else "N infinite", words))
-        return lines or [("points", "none computed")]
+        return findings_of(arrays)
 
     def tables(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Table]:
         """A row for every width and temperature, for every head, and for every network that has lost heads."""
-        grid = arrays["accuracy"].shape
-        numbers = [name for name in arrays if arrays[name].shape == grid and arrays[name].dtype.kind in "fi"]
-        rows = (
-            [self.widths[row], self.config.temperatures[place], *(arrays[name][row, place].item() for name in numbers)]
-            for row, place in np.ndindex(grid)
-        )
         tables = {
-            "accuracies": Table(["width", "temperature", *numbers], rows),
-            "widths": values_table({"width": arrays["width"], **{name: arrays[name] for name in CHOICES}}, self.points),
-            "heads": self._head_table(arrays),
+            "accuracies": accuracy_table(arrays),
+            "widths": values_table({name: arrays[name] for name in ("width", *CHOICES)}, self.points),
+            "heads": head_table(arrays),
         }
-        return tables | ({"pruning": self._pruning_table(arrays)} if self.config.pruning is not None else {})
+        return tables | ({} if self._pruned is None else {"pruning": pruning_table(arrays, self._pruned)})
 
-    def _head_table(self, arrays: Mapping[str, NDArray[Any]]) -> Table:
-        """A row for every width, temperature and head."""
-        at_each = ("head_score", "scaled_head_score", "silenced_accuracy")
-        of_width = [name for name in ("dropped_accuracy", "trained_dropped_accuracy") if name in arrays]
-        rows = (
-            [
-                self.widths[row],
-                self.config.temperatures[place],
-                arrays["head_layer"][head].item(),
-                arrays["head"][head].item(),
-                *(arrays[name][row, place, head].item() for name in at_each),
-                *(arrays[name][row, head].item() for name in of_width),
-            ]
-            for row, place, head in np.ndindex(arrays["head_score"].shape)
-        )
-        return Table(["width", "temperature", "layer", "head", *at_each, *of_width], rows)
+    @property
+    def _exact(self) -> int | None:
+        """Point with the exact posterior."""
+        return None if self.config.posterior is None else self.config.widths.index(self.config.posterior.width)
 
-    def _pruning_table(self, arrays: Mapping[str, NDArray[Any]]) -> Table:
-        """A row for every order and number of heads that are dropped."""
-        assert self.config.pruning is not None
-        row = self.config.widths.index(self.config.pruning.width)
-        names = [name for name in ("pruned_accuracy", "trained_pruned_accuracy") if name in arrays]
-        rows = (
-            [
-                arrays["pruning_order"][order].item(),
-                dropped,
-                *(arrays[name][row, order, dropped].item() for name in names),
-            ]
-            for order, dropped in np.ndindex(arrays["pruned_accuracy"].shape[1:])
-        )
-        return Table(["order", "dropped", *names], rows)
+    @property
+    def _pruned(self) -> int | None:
+        """Point whose heads are dropped."""
+        return None if self.config.pruning is None else self.config.widths.index(self.config.pruning.width)
 
     def figure(self, arrays: Mapping[str, NDArray[Any]], note: str) -> "Figure":
         """Accuracies, components, order parameters, scores of heads, and curves of pruning."""
@@ -468,33 +416,5 @@ class ImagePaths(PointwiseExperiment[ImagePathsConfig]):
 
         config, task = self.config, self.config.task
         row = config.widths.index(config.figure.width or min(config.widths))
-        exact = None if config.posterior is None else config.widths.index(config.posterior.width)
-        pruned = None if config.pruning is None else config.widths.index(config.pruning.width)
         caption = f"{task.label}, {task.describe_network()}: $P = {task.training_size}${note}"
-        return draw_images(arrays, row, exact, pruned, caption)
-
-
-FEW_DRAWS, LARGEST_R_HAT = 100, 1.05
-"""What makes a posterior doubtful."""
-
-
-def best_place(values: Array) -> NDArray[np.int64]:
-    """Place of the largest number of every row; -1 for rows of NaN."""
-    known = np.isfinite(values)
-    return np.where(known.any(axis=1), np.where(known, values, -np.inf).argmax(axis=1), -1)
-
-
-def correlation(first: Array, second: Array) -> float:
-    """Correlation of numbers; NaN where some are missing, or all are the same."""
-    if not (np.isfinite(first) & np.isfinite(second)).all() or np.ptp(first) == 0 or np.ptp(second) == 0:
-        return np.nan
-    return float(np.corrcoef(first, second)[0, 1])
-
-
-def rank_correlation(first: Array, second: Array) -> float:
-    """Spearman's correlation of numbers."""
-    from scipy.stats import rankdata
-
-    if not (np.isfinite(first) & np.isfinite(second)).all():
-        return np.nan
-    return correlation(rankdata(first), rankdata(second))
+        return draw_images(arrays, row, self._exact, self._pruned, caption)

@@ -1,34 +1,27 @@
-"""Config sections of the recognition of images from one example: characters, networks, and files that hold both."""
+"""Config sections of the recognition of images from one example: episodes, and networks that learn from them."""
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Iterator
 from math import ceil, prod
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from mfattn.datasets import BadData, OmniglotFolder, read_split
 from mfattn.experiments.data_config import DataConfig
+from mfattn.experiments.paths.image_characters import AnyCharacters, characters_of
+from mfattn.experiments.paths.image_dump import DumpConfig
+from mfattn.experiments.paths.image_sections import MOST_TESTS, TEST_NAME, ImageData, Network, odd_mistakes
 from mfattn.experiments.paths.task_config import LARGEST_FEATURES, MOST_EXAMPLES, Heads, TaskConfig
-from mfattn.experiments.sections import LocalPath, Seed
+from mfattn.experiments.sections import Seed
 from mfattn.paths.checks import Array
-from mfattn.paths.tasks.characters import Characters, alphabet_of, generated_characters
 from mfattn.paths.tasks.descent import Descent, MissingExtra, Precision, torch_module, weight_shapes
-from mfattn.paths.tasks.dump import BadDump, Dump, Examples, read_dump
+from mfattn.paths.tasks.dump import Examples
 from mfattn.paths.tasks.encoding import Encoding
-from mfattn.paths.tasks.oneshot import EncodedCharacters, fixed_context_episodes, resized_characters
-from mfattn.paths.tasks.trained import RandomHeads, TrainedNetwork
+from mfattn.paths.tasks.oneshot import EncodedCharacters, fixed_context_episodes
+from mfattn.paths.tasks.trained import RandomHeads
 from mfattn.pipeline.config import Config, Tuple
 from mfattn.pipeline.errors import InputError
 from mfattn.pipeline.yaml_text import KeyPath
-
-MOST_DRAWINGS = 40_000
-"""Bound on the generated drawings, which are held in memory at first."""
-
-DRAWING_SIDE = 105
-"""Rows and columns of a generated drawing, as of Omniglot's."""
 
 MOST_TOKENS = 1024
 LARGEST_BATCH = 2**27
@@ -42,171 +35,10 @@ STATES = 3
 
 TRAINING_STREAM, EXAMPLES_STREAM, TEST_STREAM = range(3)
 
-Network = TrainedNetwork | RandomHeads
-
-
-def _holds(check: Callable[[], bool]) -> bool:
-    """Whether something is so of a path, which need not be a possible one."""
-    try:
-        return check()
-    except (OSError, ValueError):
-        return False
-
-
-def _odd_mistakes(section: Config, *names: str) -> Iterator[tuple[KeyPath, str]]:
-    """Numbers of examples that are not half of each label."""
-    for name in names:
-        number = getattr(section, name)
-        if number % 2:
-            yield (name,), f"an even number, found {number}"
-
 
 def stream_seed(seed: int, *names: int) -> int:
     """A seed of a stream's own."""
     return int(np.random.SeedSequence(seed, spawn_key=names).generate_state(1, np.uint64)[0])
-
-
-class GeneratedConfig(Config):
-    """Characters of random strokes, which need no files."""
-
-    source: Literal["generated"] = Field(description="Characters of random strokes.")
-    alphabets: int = Field(8, ge=2, le=1000, description="Alphabets.")
-    unseen: int = Field(2, ge=1, le=999, description="How many of them are kept for the test, the last ones.")
-    characters: int = Field(12, ge=1, le=1000, description="Characters of each alphabet.")
-    drawings: int = Field(20, ge=2, le=1000, description="Drawings of each character.")
-    variation: float = Field(1.0, ge=0, le=10, description="Factor of how much drawings of a character differ.")
-    seed: Seed = Field(0, description="Seed.")
-
-    def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
-        """Nothing to train with, or to test; too many."""
-        if self.unseen >= self.alphabets:
-            yield ("unseen",), f"fewer than the {self.alphabets} alphabets, found {self.unseen}"
-        elif self.characters * min(self.unseen, self.alphabets - self.unseen) < 2:
-            yield ("characters",), "at least 2 characters for training and for the test, found 1"
-        number = self.alphabets * self.characters * self.drawings
-        if number > MOST_DRAWINGS:
-            yield ("drawings",), f"at most {MOST_DRAWINGS:,} drawings in all, found {number:,}"
-
-    @property
-    def label(self) -> str:
-        """What they are."""
-        return f"{self.alphabets * self.characters:,} generated characters"
-
-    def load(self, side: int) -> tuple[Characters, Characters]:
-        """Characters for training and for the test, of some rows and columns."""
-        drawn = generated_characters(
-            self.alphabets,
-            self.characters,
-            self.drawings,
-            evaluation=self.unseen,
-            side=DRAWING_SIDE,
-            variation=self.variation,
-            seed=self.seed,
-        )
-        return split_by_alphabet(resized_characters(drawn, side), drawn.alphabets[-self.unseen :])
-
-    def identity(self, side: int) -> dict[str, Any]:
-        """What tells them from others."""
-        return self.model_dump(mode="json")
-
-
-class OmniglotConfig(Config):
-    """Characters in a folder laid out like Omniglot."""
-
-    source: Literal["omniglot"] = Field(description="Characters in a folder laid out like Omniglot.")
-    folder: LocalPath = Field(
-        description="Holds images_background and images_evaluation.", examples=["data/omniglot-py"]
-    )
-    training_split: LocalPath | None = Field(
-        None, description="JSON file that names the characters for training; without it, images_background."
-    )
-    test_split: LocalPath | None = Field(
-        None, description="JSON file that names those of the test; without it, images_evaluation."
-    )
-    test_alphabets: Tuple[str] | None = Field(
-        None, min_length=1, max_length=100, description="Alphabets of the test; all others are for training."
-    )
-
-    def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
-        """A folder that is missing, and more than one way to split it."""
-        if not _holds(self.folder.is_dir):
-            yield ("folder",), f"a folder, found none at {self.folder}"
-        if (self.training_split is None) != (self.test_split is None):
-            missing = "training_split" if self.training_split is None else "test_split"
-            yield (missing,), "needed, as the other split is given"
-        if self.test_alphabets is not None and self.test_split is not None:
-            yield ("test_alphabets",), "only one of test_alphabets and test_split, found both"
-
-    @property
-    def label(self) -> str:
-        """What they are."""
-        return "Omniglot"
-
-    def load(self, side: int) -> tuple[Characters, Characters]:
-        """Characters for training and for the test, of some rows and columns.
-
-        Raises
-        ------
-        InputError
-            If the folder or a split cannot be read, or a part has less than two characters or drawings of one.
-        """
-        try:
-            parts = self._parts(side)
-        except BadData as error:
-            raise InputError(str(error)) from None
-        for name, part in zip(("training", "test"), parts, strict=True):
-            if len(part.names) < 2 or min(part.counts) < 2:
-                raise InputError(f"{self.folder}: at least 2 characters of 2 drawings each are needed for the {name}")
-        return parts
-
-    def _parts(self, side: int) -> tuple[Characters, Characters]:
-        if self.training_split is not None and self.test_split is not None:
-            training, test = (
-                resized_characters(OmniglotFolder(self.folder, read_split(path)), side)
-                for path in (self.training_split, self.test_split)
-            )
-            return training, test
-        every = OmniglotFolder(self.folder)
-        if self.test_alphabets is None:
-            unseen = {alphabet_of(name) for name in every.names if name.startswith("images_evaluation/")}
-        else:
-            unseen = set(self.test_alphabets)
-        alphabets = {alphabet_of(name) for name in every.names}
-        if not unseen <= alphabets or not unseen or unseen == alphabets:
-            strange = sorted(unseen - alphabets)
-            found = f"no alphabet {strange[0][:80]!r}" if strange else "no alphabets for " + _lacking(unseen)
-            raise BadData(f"{self.folder}: {found}")
-        return split_by_alphabet(resized_characters(every, side), tuple(unseen))
-
-    def identity(self, side: int) -> dict[str, Any]:
-        """What the drawings are, not where; reads them.
-
-        InputError as `load`.
-        """
-        digest = hashlib.sha256()
-        for part in characters_of(self, side):
-            digest.update(repr((part.names, part.counts, part.pixels.shape)).encode())
-            digest.update(np.ascontiguousarray(part.pixels).data)
-        return {"source": self.source, "sha256": digest.hexdigest()}
-
-
-def _lacking(unseen: set[str]) -> str:
-    return "training" if unseen else "the test"
-
-
-def split_by_alphabet(every: Characters, unseen: tuple[str, ...]) -> tuple[Characters, Characters]:
-    """Characters of all other alphabets, and of those that are unseen."""
-    seen = [alphabet for alphabet in every.alphabets if alphabet not in unseen]
-    return every.of_alphabets(seen), every.of_alphabets(unseen)
-
-
-AnyCharacters = Annotated[GeneratedConfig | OmniglotConfig, Field(discriminator="source")]
-
-
-@lru_cache(maxsize=2)
-def characters_of(source: GeneratedConfig | OmniglotConfig, side: int) -> tuple[Characters, Characters]:
-    """Characters for training and for the test, read once per process."""
-    return source.load(side)
 
 
 class EncodingConfig(Config):
@@ -257,7 +89,7 @@ class TrainingConfig(Config):
 
     def misfits(self, encoding: EncodingConfig) -> Iterator[tuple[KeyPath, str]]:
         """Batches and states that no memory holds."""
-        yield from _odd_mistakes(self, "batch")
+        yield from odd_mistakes(self, "batch")
         tokens = encoding.make().tokens
         largest = max(max(self.heads) * (tokens + self.key_size), encoding.inputs)
         if self.batch * tokens * largest > LARGEST_BATCH:
@@ -321,7 +153,7 @@ AnyNetwork = Annotated[TrainingConfig | RandomHeadsConfig, Field(discriminator="
 class TransferConfig(Config):
     """A test on images of another kind."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9 ,.+()-]{1,40}$", examples=["digits"], description="What it is called.")
+    name: str = Field(pattern=TEST_NAME, examples=["digits"], description="What it is called.")
     examples: DataConfig = Field(description="Images that the episodes show with their labels.")
     queries: DataConfig = Field(description="Images whose labels are asked for.")
     classes: tuple[Annotated[int, Field(ge=0, le=10**6)], Annotated[int, Field(ge=0, le=10**6)]] = Field(
@@ -350,14 +182,6 @@ class TransferConfig(Config):
         return self.model_dump(mode="json", exclude={"examples", "queries"}) | data
 
 
-class ImageData(NamedTuple):
-    """Examples for the theory, for the test on classes that were not seen, and for tests on images of other kinds."""
-
-    training: Examples
-    test: Examples
-    transfer: Mapping[str, Examples]
-
-
 class OneShotConfig(TaskConfig):
     """Recognition of characters from one example, by a network that has learnt it from others."""
 
@@ -369,12 +193,12 @@ class OneShotConfig(TaskConfig):
         600, ge=2, le=MOST_EXAMPLES, description="Training examples P of the theory, half of each label."
     )
     test_examples: int = Field(1000, ge=2, le=20_000, description="Test examples, of characters of unseen alphabets.")
-    transfer: Tuple[TransferConfig] = Field((), max_length=6, description="Tests on images of other kinds.")
+    transfer: Tuple[TransferConfig] = Field((), max_length=MOST_TESTS, description="Tests on images of other kinds.")
     seed: Seed = Field(0, description="Seed of the examples of theory and test.")
 
     def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
         """What does not fit together, or is too large."""
-        yield from _odd_mistakes(self, "examples", "test_examples")
+        yield from odd_mistakes(self, "examples", "test_examples")
         yield from ((("characters", *path), message) for path, message in self.characters.mistakes())
         for place, transfer in enumerate(self.transfer):
             yield from ((("transfer", place, *path), message) for path, message in transfer.mistakes())
@@ -482,131 +306,6 @@ class OneShotConfig(TaskConfig):
     def _transferred(self) -> dict[str, Examples]:
         encoding, vectors = self.encoding.make(), self.label_vectors
         return {transfer.name: transfer.load(encoding, vectors) for transfer in self.transfer}
-
-
-class DumpConfig(TaskConfig):
-    """A file with a trained network, and with the examples that were made for it."""
-
-    name: Literal["dump"] = Field(description="A file with a trained network and examples.")
-    file: LocalPath = Field(description="Ends in .npz, or is one of torch.", examples=["network.npz"])
-    examples: int = Field(600, ge=2, le=MOST_EXAMPLES, description="Training examples P of the theory.")
-    test_examples: int = Field(1000, ge=2, le=20_000, description="Examples of each test, at most.")
-
-    def mistakes(self) -> Iterator[tuple[KeyPath, str]]:
-        """No such file."""
-        yield from _odd_mistakes(self, "examples", "test_examples")
-        if not _holds(self.file.is_file):
-            yield ("file",), f"a file, found none at {self.file}"
-
-    @property
-    def dump(self) -> Dump:
-        """What is in the file, read once.
-
-        Raises
-        ------
-        InputError
-            If it cannot be read, or holds something else, or too few examples.
-        """
-        return _dump(self)
-
-    @property
-    def head_counts(self) -> tuple[int, ...]:
-        """Numbers of heads of the layers."""
-        return self.dump.network.heads
-
-    @property
-    def training_size(self) -> int:
-        """Number P of training examples."""
-        return self.examples
-
-    @property
-    def test_size(self) -> int:
-        """Number of test examples of all kinds."""
-        return sum(len(examples.labels) for name, examples in self.dump.examples.items() if name != "train")
-
-    @property
-    def input_width(self) -> int:
-        """Width of a token."""
-        return self.dump.network.projection.shape[1]
-
-    @property
-    def label(self) -> str:
-        """The task in words."""
-        return "images of a file"
-
-    @property
-    def transfer_names(self) -> tuple[str, ...]:
-        """Names of the tests on images of other kinds."""
-        return tuple(name.removeprefix("test_") for name in self.dump.examples if name not in ("train", "test"))
-
-    @property
-    def training(self) -> TrainingConfig | None:
-        """None: the network is there."""
-        return None
-
-    @property
-    def has_values(self) -> bool:
-        """Whether the network has values and a read-out of its own."""
-        return True
-
-    def describe_network(self) -> str:
-        """Where the heads come from."""
-        return f"trained, of {self.file.name}"
-
-    def check(self) -> None:
-        """Raise InputError if the file cannot be used."""
-        for _, message in self.size_mistakes():
-            raise InputError(f"{self.file}: {message}")
-
-    def identity(self) -> dict[str, Any]:
-        """The numbers that are used of the file, not where it is; InputError if it cannot be read."""
-        digest = hashlib.sha256()
-        network = self.dump.network
-        arrays = [*network.queries, *network.keys, *network.values, network.projection, network.read_out]
-        for name, examples in self.dump.examples.items():
-            digest.update(name.encode())
-            arrays += [examples.tokens, examples.labels]
-        for array in arrays:
-            digest.update(repr(array.shape).encode())
-            digest.update(np.ascontiguousarray(array).data)
-        return self.model_dump(mode="json", exclude={"file"}) | {"sha256": digest.hexdigest()}
-
-    def given_network(self) -> Network | None:
-        """The network of the file."""
-        return self.dump.network
-
-    def data(self) -> ImageData:
-        """Examples of the file."""
-        kept = dict(self.dump.examples)
-        training, test = kept.pop("train"), kept.pop("test")
-        return ImageData(training, test, {name.removeprefix("test_"): found for name, found in kept.items()})
-
-
-@lru_cache(maxsize=1)
-def _dump(task: DumpConfig) -> Dump:
-    """The network, and the examples that a task takes of a dump."""
-    try:
-        dump = read_dump(task.file)
-        for name in ("train", "test"):
-            if name not in dump.examples:
-                raise BadDump(f"{task.file}: no examples x_zeros_{name}")
-        examples = {name: _taken(task, name, found) for name, found in dump.examples.items()}
-    except BadDump as error:
-        raise InputError(str(error)) from None
-    except MissingExtra as error:
-        raise InputError(f"{task.file}: {error}") from None
-    return Dump(dump.network, examples, dump.info)
-
-
-def _taken(task: DumpConfig, name: str, found: Examples) -> Examples:
-    """The first examples of each label: as many as are asked for to train, and at most as many for a test."""
-    try:
-        if name == "train":
-            return found.first_of_each_label(task.examples // 2)
-        least = int(min((found.labels == label).sum() for label in (1, -1)))
-        return found.first_of_each_label(max(1, min(task.test_examples // 2, least)))
-    except BadDump as error:
-        raise BadDump(f"{task.file}: {name}: {error}") from None
 
 
 ImageTask = Annotated[OneShotConfig | DumpConfig, Field(discriminator="name")]

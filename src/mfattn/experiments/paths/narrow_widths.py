@@ -198,7 +198,8 @@ class NarrowWidths(PointwiseExperiment[NarrowWidthsConfig]):
 
         task = self.config.task
         caption = f"{task.label}: $P = {task.training_size}$, $T = {self.config.temperature:g}${note}"
-        return draw_narrow(arrays, self.paths, caption)
+        samplers = self.config.posterior.method, self.config.check.method if self.config.check else ""
+        return draw_narrow(arrays, self.paths, samplers, caption)
 
 
 def _compared(action: Action, solution: Solution, posterior: Posterior, problem: Problem) -> dict[str, Any]:

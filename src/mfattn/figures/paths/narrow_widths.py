@@ -23,7 +23,7 @@ MOST_SPECTRA = 6
 """Widths whose eigenvalues are drawn."""
 
 
-def draw_narrow(arrays: Mapping[str, NDArray[Any]], paths: int, caption: str) -> Figure:
+def draw_narrow(arrays: Mapping[str, NDArray[Any]], paths: int, samplers: tuple[str, str], caption: str) -> Figure:
     """Distances of theory, accuracies, effective sizes of the samplers, and eigenvalues of the order parameter.
 
     Parameters
@@ -32,6 +32,8 @@ def draw_narrow(arrays: Mapping[str, NDArray[Any]], paths: int, caption: str) ->
         Result of the experiment, by widths.
     paths : int
         Number of paths, below which widths are shaded.
+    samplers : (str, str)
+        Names of the sampler, and of the second one.
     caption : str
     """
     order = np.argsort(arrays["width"])
@@ -41,7 +43,7 @@ def draw_narrow(arrays: Mapping[str, NDArray[Any]], paths: int, caption: str) ->
         panels = figure.subplots(2, 2).ravel()
         _draw_distances(panels[0], sorted_arrays)
         _draw_accuracies(panels[1], sorted_arrays)
-        _draw_sizes(panels[2], sorted_arrays)
+        _draw_sizes(panels[2], sorted_arrays, samplers)
         for panel in panels[:3]:
             width_axis(panel, sorted_arrays["width"])
             panel.axvspan(panel.get_xlim()[0], paths, color="0.93", zorder=0)
@@ -68,9 +70,8 @@ def _draw_distances(panel: Axes, arrays: Mapping[str, NDArray[Any]]) -> None:
             linewidth=0,
         )
     panel.set(yscale="log", ylabel="relative distance of theory")
-    smallest = min(
-        float(arrays[f"{name}_deviation"][arrays[f"{name}_deviation"] > 0].min(initial=1)) for name in DISTANCES
-    )
+    drawn = np.concatenate([arrays[f"{name}_deviation"] for name in DISTANCES])
+    smallest = float(drawn[drawn > 0].min(initial=1.0))
     panel.set_ylim(bottom=0.3 * smallest)
     panel.legend(loc="lower left")
 
@@ -87,20 +88,13 @@ def _draw_accuracies(panel: Axes, arrays: Mapping[str, NDArray[Any]]) -> None:
     panel.legend(loc="best")
 
 
-def _draw_sizes(panel: Axes, arrays: Mapping[str, NDArray[Any]]) -> None:
+def _draw_sizes(panel: Axes, arrays: Mapping[str, NDArray[Any]], samplers: tuple[str, str]) -> None:
     """Effective draws of the samplers."""
     widths = arrays["width"]
-    panel.plot(widths, arrays["effective_size"], "o-", color=BLUE, markersize=4.5, linewidth=1.1, label="sampler")
-    if "check_effective_size" in arrays:
-        panel.plot(
-            widths,
-            arrays["check_effective_size"],
-            "s-",
-            color=VERMILION,
-            markersize=4.5,
-            linewidth=1.1,
-            label="second sampler",
-        )
+    names = ("effective_size", "check_effective_size")
+    for name, marker, colour, label in zip(names, "os", (BLUE, VERMILION), samplers, strict=True):
+        if name in arrays:
+            panel.plot(widths, arrays[name], marker + "-", color=colour, markersize=4.5, linewidth=1.1, label=label)
     panel.set(yscale="log", ylabel="effective draws")
     panel.legend(loc="best")
 

@@ -21,10 +21,15 @@ from mfattn.paths.action import Action
 from mfattn.paths.checks import Array
 from mfattn.paths.posterior.coordinates import WishartCoordinates
 from mfattn.paths.posterior.products import contraction, product
+from mfattn.paths.regression import NotPositiveDefinite
 from mfattn.paths.symmetric import to_matrix, to_vector
 
 BATCH = 2**17
 """Entries of kernels that are computed together: few enough for a cache, and fixed, so that results are."""
+
+
+class NoDensity(RuntimeError):
+    """The posterior density cannot be computed, as K + T is singular to rounding."""
 
 
 class Density:
@@ -39,6 +44,11 @@ class Density:
     prior : WishartCoordinates
         Coordinates, with their prior.
 
+    Raises
+    ------
+    NoDensity
+        If it cannot be computed where all weights have the variances of the prior.
+
     Examples
     --------
     >>> from mfattn.paths.kernels import PathKernels
@@ -51,7 +61,10 @@ class Density:
     def __init__(self, action: Action) -> None:
         self.action = action
         self.prior = WishartCoordinates(action.network)
-        sample = action.regression(np.eye(action.network.sizes[0]))
+        try:
+            sample = action.regression(np.eye(action.network.sizes[0]))
+        except NotPositiveDefinite as error:
+            raise NoDensity(str(error)) from error
         self.kernels, self.targets = sample.kernels, sample.labels
         self.rows = len(self.targets)
         self._offset = action.energy_offset + action.labels.size * math.log(2 * math.pi)

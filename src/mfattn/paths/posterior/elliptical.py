@@ -16,7 +16,7 @@ import numpy as np
 from mfattn.paths.checks import Array
 from mfattn.paths.posterior.coordinates import WishartCoordinates
 from mfattn.paths.posterior.density import Density
-from mfattn.paths.posterior.hamiltonian import GROUP, GROUPS
+from mfattn.paths.posterior.hamiltonian import GROUP, GROUPS, chain_length
 from mfattn.paths.posterior.streams import ELLIPTICAL, over_threads, stream
 
 THINNING = 8
@@ -26,7 +26,8 @@ THINNING = 8
 def sample_elliptical(density: Density, draws: int, warm_up: int, seed: int, threads: int) -> Array:
     """Points (chains, draws, d): DRAWS at least in all chains, which start from the prior and warm up first.
 
-    Results do not depend on the number of threads. One draw in `THINNING` is kept, of the warming up too.
+    Chains are as long as Hamiltonian ones. Results do not depend on the number of threads. One draw in `THINNING` is
+    kept, of the warming up too.
 
     Raises
     ------
@@ -35,7 +36,7 @@ def sample_elliptical(density: Density, draws: int, warm_up: int, seed: int, thr
     """
     if any(width != int(width) for width in density.prior.network.widths):
         raise ValueError(f"elliptical slices need integer widths, found {density.prior.network.widths}")
-    length = -(-draws // (GROUP * GROUPS))
+    length = chain_length(draws)
 
     def group(index: int) -> Array:
         return _chains(density, length, warm_up, stream(seed, ELLIPTICAL, index))
@@ -90,6 +91,12 @@ def _coordinates(prior: WishartCoordinates, weights: Array) -> Array:
     for (rows, columns), width in zip(prior.shapes, prior.network.widths, strict=True):
         stop = start + rows * int(width)
         block = weights[:, start:stop].reshape(len(weights), rows, int(width)) / np.sqrt(width)
-        matrices.append(np.linalg.cholesky(block @ block.swapaxes(1, 2)) if rows == columns else block)
+        matrices.append(_triangles(block) if rows == columns else block)
         start = stop
     return prior.from_matrices(matrices)
+
+
+def _triangles(blocks: Array) -> Array:
+    """Lower Cholesky factors of B B^T for blocks (n, rows, columns), which cannot fail where rows nearly depend."""
+    upper: Array = np.linalg.qr(blocks.swapaxes(1, 2)).R
+    return (upper * np.sign(np.einsum("nii->ni", upper))[:, :, None]).swapaxes(1, 2)

@@ -1,79 +1,108 @@
 r"""Log evidence of the labels with its standard error, from importance weights or from chains.
 
-Chains need a bridge to a law q of known normalisation. With ratios :math:`w = p(Y, x) / q(x)`, n draws of the posterior
-and m of q, the evidence is the fixed point of
+Chains need a bridge to a law q of known normalisation. With ratios :math:`w = p(Y, x) / q(x)` at as many draws of the
+posterior as of q, the evidence is the only solution of
 
-.. math:: p(Y) = \frac{m^{-1} \sum_{x \sim q} w / (n w + m\, p(Y))}{n^{-1} \sum_{x \sim p} 1 / (n w + m\, p(Y))}.
+.. math:: \langle w / (w + p(Y)) \rangle_{x \sim q} = \langle p(Y) / (w + p(Y)) \rangle_{x \sim p}.
+
+q is half the Laplace approximation and half a Student's t with mean and covariance of draws. The first has the right
+shape in wide networks, also where draws are too few for a covariance; the second has the right width where the order
+parameter is singular.
 
 References
 ----------
-Meng and Wong, Statistica Sinica 6, 831 (1996).
+Meng and Wong, Statistica Sinica 6, 831 (1996), bridges. Ledoit and Wolf, Journal of Multivariate Analysis 88, 365
+(2004), covariances from few draws.
 """
 
 import numpy as np
-from scipy import special
+from scipy import optimize, special
 
 from mfattn.paths.checks import Array
+from mfattn.paths.posterior.coordinates import WishartCoordinates
 from mfattn.paths.posterior.density import Density
+from mfattn.paths.posterior.diagnostics import kish_effective_size
 from mfattn.paths.posterior.estimates import Estimate, weighted_mean
 from mfattn.paths.posterior.laplace import averaged
 from mfattn.paths.posterior.streams import BRIDGE, stream
-from mfattn.paths.posterior.student import Student
+from mfattn.paths.posterior.student import Mixture, Student
 
-ROUNDS = 1000
-"""Of the fixed point, at most."""
+FEWEST = 30
+"""Draws that must count effectively on both sides of a bridge: with fewer, errors do not tell how wrong it is."""
+
+MOST_OVERLAP = 0.6
+"""What both sides may be. They are half where q is the posterior, else less; more tells that chains are elsewhere."""
 
 
-def importance_evidence(log_weights: Array) -> Estimate:
-    """Logarithm of the mean of weights (pieces, draws)."""
+def log_mean(log_weights: Array) -> Estimate:
+    """Logarithm of the mean of weights (pieces, draws): the log evidence, for those of importance."""
     largest = log_weights.max()
     weights = np.exp(log_weights - largest)
     mean = weighted_mean(np.full(len(weights), float(weights.shape[1])), weights.sum(axis=1))
     return Estimate(np.log(mean.value) + largest, mean.error / mean.value)
 
 
-def bridge_evidence(density: Density, chains: Array, seed: int) -> Estimate:
-    """Log evidence from chains (chains, draws, d): the first half of each tells q, the second half is bridged to it."""
+def bridge_evidence(density: Density, laws: Mixture, chains: Array, seed: int) -> Estimate:
+    """Log evidence from chains (chains, draws, d) and their Laplace approximation; NaN ± ∞ where these do not overlap.
+
+    The first half of each chain tells q, the second half is bridged to it.
+    """
     half = chains.shape[1] // 2
-    law = _fitted(density, chains[:, :half])
+    law = _bridge(density.prior, laws, chains[:, :half])
     draws = chains[:, half:]
     chosen = law.draw(stream(seed, BRIDGE), draws.shape[0] * draws.shape[1]).reshape(draws.shape)
     from_posterior, from_law = _log_ratios(density, law, draws), _log_ratios(density, law, chosen)
-    log_evidence = float(np.median(from_posterior))
-    for _ in range(ROUNDS):
-        above, below = _bridged(from_law, from_posterior, log_evidence)
-        new = float(np.log(above.value) - np.log(below.value))
-        if abs(new) < 1e-10:
-            break
-        log_evidence += new
-    error = np.hypot(above.error / above.value, below.error / below.value)
-    return Estimate(np.array(log_evidence), error)
+    possible = from_law[np.isfinite(from_law)]
+    if not len(possible) or not np.isfinite(from_posterior).all():
+        return _unknown()
+
+    def sides(log_evidence: float) -> tuple[Array, Array]:
+        return special.log_expit(from_law - log_evidence), special.log_expit(log_evidence - from_posterior)
+
+    def difference(log_evidence: float) -> float:
+        above, below = sides(log_evidence)
+        return float(special.logsumexp(above) - special.logsumexp(below))
+
+    ratios = np.append(possible, from_posterior)
+    log_evidence = optimize.brentq(difference, ratios.min() - np.log(2 * from_law.size), ratios.max())
+    above, below = sides(log_evidence)
+    upper, lower = log_mean(above), log_mean(below)
+    effective = min(kish_effective_size(above), kish_effective_size(below))
+    if effective < FEWEST or np.exp(upper.value) > MOST_OVERLAP:
+        return _unknown()
+    return Estimate(np.array(log_evidence), np.hypot(upper.error, lower.error))
 
 
-def _bridged(from_law: Array, from_posterior: Array, log_evidence: float) -> tuple[Estimate, Estimate]:
-    """Means above and below the bar, with w in units of the evidence."""
-    pieces = np.full(len(from_law), float(from_law.shape[1]))
-    above = special.expit(from_law - log_evidence)
-    below = special.expit(log_evidence - from_posterior)
-    return weighted_mean(pieces, above.sum(axis=1)), weighted_mean(pieces, below.sum(axis=1))
+def _unknown() -> Estimate:
+    """What no draws tell."""
+    return Estimate(np.array(np.nan), np.array(np.inf))
 
 
-def _log_ratios(density: Density, law: Student, x: Array) -> Array:
+def _log_ratios(density: Density, law: Mixture, x: Array) -> Array:
     """Logarithms of w at points (pieces, draws, d)."""
     flat = x.reshape(-1, x.shape[2])
     return (density.log_joint(flat) - law.log_density(flat)).reshape(x.shape[:2])
 
 
-def _fitted(density: Density, draws: Array) -> Student:
-    """Student's t with the mean and the covariance of draws (pieces, draws, d), and the symmetry of the posterior."""
+def _bridge(prior: WishartCoordinates, laws: Mixture, draws: Array) -> Mixture:
+    """Mixture of LAWS and of one that is fitted to draws (pieces, draws, d), with the symmetry of the posterior."""
     flat = draws.reshape(-1, draws.shape[2])
-    prior = density.prior
     centre = flat.mean(axis=0)
     for part, (rows, columns) in zip(prior.slices, prior.shapes, strict=True):
         if rows != columns:
             centre[part] = 0.0
-    covariance = (flat - centre).T @ (flat - centre) / len(flat)
+    scales = laws.laws[0]
+    covariance = scales.root @ _covariance((flat - centre) @ scales.inverse_root.T) @ scales.root.T
     if prior.is_singular:
         covariance = averaged(prior, covariance)
-    size = len(centre)
-    return Student(centre, np.linalg.inv(covariance + 1e-10 * np.trace(covariance) / size * np.eye(size)), 8.0 + size)
+    fitted = Student(centre, np.linalg.inv(covariance), 8.0 + len(centre))
+    return Mixture([fitted, *laws.laws], np.array([1.0, *laws.shares]))
+
+
+def _covariance(points: Array) -> Array:
+    """Covariance of centred points (n, d), drawn to one by as much as is noise by Ledoit and Wolf."""
+    number, size = points.shape
+    found, one = points.T @ points / number, np.eye(size)
+    noise = float((((points**2).sum(axis=1) ** 2).mean() - (found**2).sum()) / number)
+    share = min(1.0, noise / float(((found - one) ** 2).sum()))
+    return (1 - share) * found + share * one

@@ -26,6 +26,9 @@ GROUP = 16
 GROUPS = 2
 """Of chains."""
 
+SHORTEST = 32
+"""Draws of a chain at least: R-hat compares halves of chains, which are noise if they are short."""
+
 LENGTH = 1.6
 """Of a trajectory, in units of the whitened coordinates: a quarter of the period of a Gaussian."""
 
@@ -51,15 +54,24 @@ class _State:
 def sample_hamiltonian(density: Density, laws: Mixture, draws: int, warm_up: int, seed: int, threads: int) -> Array:
     """Points (chains, draws, d): DRAWS at least in all chains, which start from LAWS and warm up first.
 
-    Results do not depend on the number of threads.
+    Every chain has `SHORTEST` at least. Results do not depend on the number of threads.
     """
-    length = -(-draws // (GROUP * GROUPS))
+    length = chain_length(draws)
 
     def group(index: int) -> Array:
         random = stream(seed, HAMILTONIAN, index)
         return _chains(density, laws, length, warm_up, random)
 
     return np.concatenate(over_threads(group, GROUPS, threads))
+
+
+def chain_length(draws: int) -> int:
+    """Draws of every chain, for so many in all.
+
+    >>> chain_length(256), chain_length(4096)
+    (32, 128)
+    """
+    return max(SHORTEST, -(-draws // (GROUP * GROUPS)))
 
 
 def _chains(density: Density, laws: Mixture, length: int, warm_up: int, random: np.random.Generator) -> Array:

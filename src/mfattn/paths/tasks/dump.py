@@ -5,6 +5,7 @@ the endings ``_test``, ``_test_mnist`` and so on, and weights under names like `
 tensors alone, so that nothing in the file can run. The same names and shapes in an npz file need no torch.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,13 @@ WEIGHTS = {
     "readout_weights": "(1, N)",
 }
 """Names of weights, with their axes; inputs come before outputs in those of heads."""
+
+
+NAME = re.compile(r"[A-Za-z0-9 _,.+()-]{1,50}")
+"""What examples may be called."""
+
+LARGEST_DUMP = 8 * 2**30
+"""Bytes of all arrays of a file."""
 
 
 class BadDump(ValueError):
@@ -79,7 +87,7 @@ def read_dump(path: Path) -> Dump:
     Raises
     ------
     BadDump
-        If the file cannot be read, or an array is missing or of another shape.
+        If the file cannot be read, is too large, or an array is missing or of another shape.
     MissingExtra
         If it is one of torch, and torch is not installed.
     """
@@ -101,7 +109,8 @@ def write_dump(path: Path, dump: Dump) -> None:
     Raises
     ------
     BadDump
-        If the name ends otherwise, or layers have other numbers of heads, or other sizes, than each other.
+        If the name ends otherwise, examples have a name that is not plain, or layers have other numbers of heads, or
+        other sizes, than each other.
     """
     if path.suffix != ".npz":
         raise BadDump(f"{path}: the name must end in .npz")
@@ -115,6 +124,7 @@ def write_dump(path: Path, dump: Dump) -> None:
     arrays["input_projection_weights"] = network.projection
     arrays["readout_weights"] = network.read_out[np.newaxis]
     for name, examples in dump.examples.items():
+        _check_name(name)
         arrays[TOKENS + name] = examples.tokens.swapaxes(-1, -2)
         arrays[LABELS + name] = examples.labels
     np.savez_compressed(path, allow_pickle=False, **arrays, **{INFO: np.array(dump.info)})
@@ -124,21 +134,26 @@ def _of_numpy(path: Path) -> dict[str, Any]:
     try:
         # NumPy leaves a damaged file open that it has opened itself.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            members = file.zip.infolist()
+            _check_size(sum(one.file_size for one in members if _wanted(one.filename.removesuffix(".npy"))))
             return {name: file[name] for name in file.files if _wanted(name)}
+    except BadDump:
+        raise
     # A damaged file can end in almost any of them.
     except Exception as error:
         raise ValueError(f"cannot be read as npz: {type(error).__name__}") from None
 
 
 def _of_torch(path: Path) -> dict[str, Any]:
-    torch = torch_module()
+    torch = torch_module("a file of torch")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        return {
-            name: value.detach().double().numpy() if isinstance(value, torch.Tensor) else value
-            for name, value in content.items()
-            if isinstance(name, str) and _wanted(name)
-        }
+        wanted = {name: value for name, value in content.items() if isinstance(name, str) and _wanted(name)}
+        tensors = {name: value for name, value in wanted.items() if isinstance(value, torch.Tensor)}
+        _check_size(sum(8 * tensor.numel() for tensor in tensors.values()))
+        return wanted | {name: tensor.detach().double().numpy() for name, tensor in tensors.items()}
+    except BadDump:
+        raise
     # So can a damaged or hostile one.
     except Exception as error:
         raise ValueError(f"cannot be read as a dictionary of plain tensors: {type(error).__name__}") from None
@@ -146,6 +161,17 @@ def _of_torch(path: Path) -> dict[str, Any]:
 
 def _wanted(name: str) -> bool:
     return name in WEIGHTS or name == INFO or name.startswith((TOKENS, LABELS))
+
+
+def _check_size(size: int) -> None:
+    if size > LARGEST_DUMP:
+        raise BadDump(f"arrays of {size:,} bytes; allowed are {LARGEST_DUMP:,}")
+
+
+def _check_name(name: str) -> None:
+    """Names come from files of others, and go into messages and figures."""
+    if not NAME.fullmatch(name):
+        raise BadDump(f"{(TOKENS + name)[:80]!r}: names are of up to 50 letters, digits, and signs _ , . + - ( )")
 
 
 def _dump_of(content: dict[str, Any]) -> Dump:
@@ -160,6 +186,7 @@ def _dump_of(content: dict[str, Any]) -> Dump:
     )
     examples = {}
     for name in [name.removeprefix(TOKENS) for name in content if name.startswith(TOKENS)]:
+        _check_name(name)
         tokens, labels = _array(content, TOKENS + name, "(P, T, N0)"), _array(content, LABELS + name, "(P,)")
         if len(labels) != len(tokens) or not np.isin(labels, (-1.0, 1.0)).all():
             raise ValueError(f"{LABELS}{name} must be {len(tokens)} labels, 1 or -1")

@@ -25,6 +25,7 @@ import numpy as np
 
 from mfattn.paths.attention import QueryKeyHead, Readout, path_features, paths_through
 from mfattn.paths.checks import Array, checked_array, checked_choice, checked_integer, checked_number
+from mfattn.paths.predict import accuracy
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,8 +138,8 @@ class TrainedNetwork:
         return np.asarray(math.sqrt(inputs * total / len(paths)) * outputs)
 
     def accuracy(self, features: Array, labels: Array, kept: Sequence[Sequence[int]] | None = None) -> float:
-        """Fraction of labels ±1 that are the signs of the outputs."""
-        return float(np.mean(np.sign(self.outputs(features, kept)) == labels))
+        """Fraction of labels ±1 that are the signs of the outputs; an output of exactly 0 counts half."""
+        return accuracy(self.outputs(features, kept), labels)
 
 
 @dataclass(frozen=True, eq=False)
