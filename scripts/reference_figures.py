@@ -8,13 +8,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from mfattn.experiments import CONFIGS, THEORIES, make_experiment
+from mfattn.cli import main as command
+from mfattn.experiments import CONFIGS, THEORIES
 from mfattn.pipeline.config import load
 from mfattn.pipeline.errors import PipelineError
 from mfattn.pipeline.executors.local import available_cores
 from mfattn.pipeline.messages import say
-from mfattn.pipeline.run import Options, run_named
-from mfattn.pipeline.runs import Places
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "figures" / "reference"
@@ -105,9 +104,11 @@ this table. Times are of whole runs on {cores} cores, the figures included.
 
 def make(name: str, out: Path) -> str:
     """Run one config, copy its figures, and return its row of the table."""
-    experiment = make_experiment(load(ROOT / "cfgs" / f"{name}.yaml", CONFIGS))
+    path = ROOT / "cfgs" / f"{name}.yaml"
+    experiment = load(path, CONFIGS).experiment
     start = time.perf_counter()
-    run_named(experiment, name, Options(Places(out)))
+    if status := command(["run", str(path), "--out", str(out)]):
+        sys.exit(status)
     seconds = time.perf_counter() - start
     pictures = sorted((out / "figures").glob("*.png"))
     for picture in pictures:
@@ -118,7 +119,7 @@ def make(name: str, out: Path) -> str:
             palette = small.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
             palette.save(REFERENCE / picture.name, optimize=True)
     figures = ", ".join(f"[{picture.stem}]({picture.name})" for picture in pictures)
-    script = f"scripts/{SCRIPTS.get(experiment.config.experiment, experiment.config.experiment)}.py"
+    script = f"scripts/{SCRIPTS.get(experiment, experiment)}.py"
     return f"| `cfgs/{name}.yaml` | {figures} | `python {script} cfgs/{name}.yaml` | {seconds:.0f} s |\n"
 
 

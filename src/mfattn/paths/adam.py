@@ -50,8 +50,8 @@ class Descent:
         U_2 ... U_L.
     Ua : (1, 1) array
     gradient : float
-        Largest entry of the gradient of F at the last look, before the last step where steps ran out; NaN where it could
-        not be computed.
+        Largest entry of the gradient of F at the last look, before the last step where steps ran out; NaN where it
+        could not be computed.
     steps : int
     converged : bool
         Whether the gradient came below the tolerance.
