@@ -6,6 +6,8 @@ from functools import partial
 import numpy as np
 import pytest
 
+from mfattn.experiments.paths.config import PosteriorConfig
+from mfattn.experiments.paths.exact import posterior_of
 from mfattn.paths.action import Action
 from mfattn.paths.kernels import PathKernels
 from mfattn.paths.network import Network
@@ -228,9 +230,23 @@ def test_chains_are_long_enough_to_be_compared():
 
 
 def test_kernels_without_a_factor_have_no_density():
-    huge = PathKernels(1e200 * random_features(0, 4, 2, 2))
-    with pytest.raises(NoDensity, match="not"):
+    huge = PathKernels(1e155 * random_features(0, 4, 2, 2))
+    with np.errstate(over="ignore", invalid="ignore"), pytest.raises(NoDensity, match=r"K\(U\) \+ T is not"):
         sample_posterior(Action(Network((2,), (5, 5)), huge, np.ones(4), 0.1), draws=256)
+
+
+def test_experiments_leave_out_what_has_no_density_and_nothing_else(monkeypatch):
+    def fails(action, *, warm_up, **options):
+        assert warm_up == 7
+        raise error
+
+    action, config = random_action(0, Network((2,), (5, 5))), PosteriorConfig(warm_up=7)
+    monkeypatch.setattr("mfattn.paths.posterior.sample_posterior", fails)
+    error = NoDensity("nowhere")
+    assert posterior_of(action, config) is None
+    error = RuntimeError("a mistake")
+    with pytest.raises(RuntimeError, match="a mistake"):
+        posterior_of(action, config)
 
 
 @pytest.mark.parametrize(

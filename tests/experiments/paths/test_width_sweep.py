@@ -7,6 +7,7 @@ from mfattn.experiments.paths import solutions
 from mfattn.paths.attention import sub_network_features
 from mfattn.paths.certificate import SolveError
 from mfattn.paths.kernels import PathKernels
+from mfattn.paths.posterior import NoDensity
 from mfattn.paths.predict import accuracy
 
 from ..sdm.helpers import check_blocks, check_mistake, check_results, complete, experiment_of
@@ -92,15 +93,18 @@ def test_without_the_exact_posterior_maps_are_of_theory(root):
 
 
 def test_what_fails_leaves_its_point_empty(root, monkeypatch):
-    def fails(*arguments, **options):
-        raise SolveError("nothing is found")
+    def failing(exception):
+        def fails(*arguments, **options):
+            raise exception("nothing is found")
+
+        return fails
 
     run = experiment_of(root, "paths_random_teacher", *SMALL)
-    monkeypatch.setattr("mfattn.paths.posterior.sample_posterior", fails)
+    monkeypatch.setattr("mfattn.paths.posterior.sample_posterior", failing(NoDensity))
     arrays = complete(run)
     assert np.isnan(arrays["exact_accuracy"]).all() and np.isfinite(arrays["accuracy"]).all()
     assert run.warnings(arrays) == ["no draws of the exact posterior: N = 20, 30"]
-    monkeypatch.setattr(solutions, "solve", fails)
+    monkeypatch.setattr(solutions, "solve", failing(SolveError))
     arrays = complete(run)
     assert np.isnan(arrays["accuracy"][:2]).all() and np.isfinite(arrays["accuracy"][2])
     assert run.warnings(arrays) == ["no certain minimum of the action: N = 20, 30"]
