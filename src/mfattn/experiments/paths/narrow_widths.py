@@ -54,7 +54,7 @@ NUMBERS = (
 CHECKED = ("check_deviation", "check_noise", "check_effective_size", "check_r_hat")
 """Numbers of the second sampler, at widths below the number of paths."""
 
-DRAW_SECONDS = 1e-3
+DRAW_SECONDS = 2.5e-3
 """Of a draw of a chain, beside what its matrices cost."""
 
 ENTRIES_PER_SECOND = 5e7
