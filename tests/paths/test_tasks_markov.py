@@ -237,7 +237,7 @@ def test_a_blank_head_is_uniform_and_one_that_is_perturbed_is_not():
         (lambda: MarkovTask().draw(1, -1), "seed must be at least 0"),
         (lambda: MarkovTask().draw(1, 2**32, "torch"), "seed must be 0 to 4294967295"),
         (lambda: MarkovTask().draw(1, 1, "legacy"), "rng must be one of modern, torch"),
-        (lambda: Perturbation(cross=float("nan")), "cross must be finite"),
+        (lambda: Perturbation(cross=float("nan")), "cross must be a number, found nan"),
         (lambda: Perturbation(cross_scale="slip"), "cross_scale must be one of own, published"),
         (lambda: markov_head("other", MarkovTask()), "attends must be one of same_token"),
         (lambda: markov_head("blank", MarkovTask(), beta=-1), "beta must be at least 0"),
