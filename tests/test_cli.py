@@ -168,7 +168,7 @@ SMALL_RUNS = {
     ),
     "paths_kernels": ("widths=[100]", "task.test_per_class=1"),
     "paths_ablation": ("widths=[300]", "task.test_per_class=20"),
-    "paths_width_law": (),
+    "paths_width_law": ("widths=[4, 6, 8]", "instances=1", "posterior.draws=256"),
     "paths_images_random": (
         "task.characters={source: generated, alphabets: 3, unseen: 1, characters: 3, drawings: 4}",
         *("task.encoding={side: 16, patch: 8, channels: 1}", "task.examples=24", "task.test_examples=40"),
@@ -187,9 +187,13 @@ def readme_commands(root):
     return [line for line in lines if re.match(r"(mfattn|python scripts/)", line)]
 
 
-def test_every_command_of_the_readme_runs(root, tmp_path):
-    commands = readme_commands(root)
-    assert commands
+@pytest.mark.parametrize("of", ["sdm", "paths", "others"])
+def test_every_command_of_the_readme_runs(root, tmp_path, of):
+    """Those of the scripts for one theory by themselves, the others one after the other."""
+    commands = [
+        line for line in readme_commands(root) if (re.findall(r"scripts/(sdm|paths)\.py", line) or ["others"])[0] == of
+    ]
+    assert len(commands) > 1
     for line in commands:
         words = shlex.split(line, comments=True)
         words[:1] = [sys.executable, "-m", "mfattn"] if words[0] == "mfattn" else [sys.executable]
